@@ -1,0 +1,246 @@
+"""A spawned process that dies with its parent, restarts with backoff and speaks messages over one pipe.
+
+`service_chat` keeps llama.cpp in one, `inference_container` keeps each torch worker in one: a crash, a leak or an
+assert in there can not take the event loop along. The parent's side is all event loop: no thread, no call that blocks.
+
+    child = Child("engine", entry, args, listener, policy, clock)
+    async with child:            # spawns, and goes on spawning after each death
+        child.send(message)      # the entry reads it with Channel.receive()
+
+The entry must be a function at module level; it and its arguments are pickled once per start.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, Self, TypeVar
+
+from typing_extensions import override
+
+from serving.child_main import Channel, Heartbeat
+from serving.clock import Clock
+from serving.frames import FrameReader, encode
+
+__all__ = ["Channel", "Child", "ChildExit", "ChildListener", "RestartPolicy"]
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """How a dead child comes back. Waits double from `first_wait_s` to `max_wait_s`."""
+
+    first_wait_s: float = 0.1
+    max_wait_s: float = 10.0
+    #: A child that lived this long had started well: the waits begin anew.
+    healthy_after_s: float = 30.0
+    #: Silence (no message, no heartbeat) after which the child counts as hung and is killed; None: never.
+    silence_s: float | None = 60.0
+    #: Between SIGTERM and SIGKILL at the end.
+    grace_s: float = 5.0
+
+    def wait(self, failures: int) -> float:
+        """Seconds to wait before the start that follows `failures` deaths in a row (1 or more)."""
+        return min(self.max_wait_s, self.first_wait_s * 2.0 ** (failures - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class ChildExit:
+    """How a child ended, in words an operator can use."""
+
+    pid: int
+    #: As the operating system gives it: negative for a signal.
+    code: int
+    #: Deaths in a row without a healthy life between them, this one included.
+    failures: int
+    hung: bool
+    stderr_tail: tuple[str, ...] = field(default=())
+
+    @property
+    def reason(self) -> str:
+        if self.hung:
+            return "no sign of life, killed"
+        if self.code < 0:
+            return f"killed by {signal.Signals(-self.code).name}"
+        return f"exited with status {self.code}"
+
+
+class ChildListener(Protocol):
+    """Who is told. All calls come on the event loop, in order."""
+
+    def on_start(self, pid: int) -> None: ...
+
+    def on_message(self, message: object) -> None: ...
+
+    def on_exit(self, ended: ChildExit) -> None: ...
+
+    def on_stderr(self, line: str) -> None: ...
+
+
+class _PipeEnd(asyncio.Protocol):
+    def __init__(self, deliver: Callable[[object], None]) -> None:
+        self._deliver = deliver
+        self._reader = FrameReader()
+        self.transport: asyncio.Transport | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        for message in self._reader.feed(data):
+            self._deliver(message)
+
+
+class Child(Generic[A]):
+    """One child at a time, for as long as the context is open."""
+
+    def __init__(
+        self,
+        name: str,
+        entry: Callable[[Channel, A], None],
+        args: A,
+        listener: ChildListener,
+        clock: Clock,
+        policy: RestartPolicy | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self._entry, self._args, self._listener, self._clock = entry, args, listener, clock
+        self._policy = policy or RestartPolicy()
+        self._environment = dict(environment or {})
+        self._transport: asyncio.Transport | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._last_sign = 0.0
+        self._hung = False
+        self.starts = 0
+
+    async def __aenter__(self) -> Self:
+        self._keeper = asyncio.create_task(self._keep(), name=f"child-{self.name}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    def send(self, message: object) -> bool:
+        """Hands `message` to the child now. False when there is no child to hand it to."""
+        if self._transport is None or self._transport.is_closing():
+            return False
+        self._transport.write(encode(message))
+        return True
+
+    def kill(self) -> None:
+        """Ends the present child at once; the next one starts as after any death."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def aclose(self) -> None:
+        """Ends the child: SIGTERM, the grace, SIGKILL. No restart after this. Idempotent."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            born = self._clock.monotonic()
+            ended = await self._live_once()
+            lived = self._clock.monotonic() - born
+            failures = 1 if lived >= self._policy.healthy_after_s else failures + 1
+            self._listener.on_exit(ChildExit(ended.pid, ended.code, failures, ended.hung, ended.stderr_tail))
+            await self._clock.sleep(self._policy.wait(failures))
+
+    async def _live_once(self) -> ChildExit:
+        """One life: from the spawn to the reaped exit. Whatever way this is left, the process is gone afterwards."""
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        pipe: _PipeEnd | None = None
+        try:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "serving.child_main", str(theirs.fileno()), str(os.getpid())),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,  # the pipe is the only way to speak to us; libraries print here
+                    stderr=asyncio.subprocess.PIPE,
+                    pass_fds=(theirs.fileno(),),
+                    env={**os.environ, **_import_path(), **self._environment},
+                )
+            self._process, self._hung = process, False
+            self.starts += 1
+            self._last_sign = self._clock.monotonic()
+            _, pipe = await loop.create_unix_connection(lambda: _PipeEnd(self._deliver), sock=ours)
+            self._transport = pipe.transport
+            self._listener.on_start(process.pid)
+            self.send((self._entry, self._args))
+            tail: deque[str] = deque(maxlen=20)
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch_silence())
+                group.create_task(self._read_stderr(process, tail))
+                code = await process.wait()
+                watch.cancel()
+            return ChildExit(process.pid, code, 0, self._hung, tuple(tail))
+        finally:
+            self._transport = None
+            if pipe is not None and pipe.transport is not None:
+                pipe.transport.close()
+            else:
+                ours.close()
+            await asyncio.shield(self._reap())
+
+    async def _reap(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self._policy.grace_s):
+                await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    def _deliver(self, message: object) -> None:
+        self._last_sign = self._clock.monotonic()
+        if not isinstance(message, Heartbeat):
+            self._listener.on_message(message)
+
+    async def _watch_silence(self) -> None:
+        limit = self._policy.silence_s
+        while limit is not None:
+            quiet = self._clock.monotonic() - self._last_sign
+            if quiet >= limit:
+                self._hung = True
+                self.kill()
+                return
+            await self._clock.sleep(max(limit - quiet, 0.01))
+
+    async def _read_stderr(self, process: asyncio.subprocess.Process, tail: deque[str]) -> None:
+        assert process.stderr is not None
+        async for raw in process.stderr:
+            line = raw.decode(errors="replace").rstrip()
+            if line:
+                tail.append(line)
+                self._listener.on_stderr(line)
+
+
+def _import_path() -> dict[str, str]:
+    """The child must import what the parent could, also where the parent's path was put together at run time."""
+    return {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

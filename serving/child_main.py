@@ -1,0 +1,103 @@
+"""The child's end of `serving.child`: started as `python -m serving.child_main <fd>`, runs one entry function.
+
+A child never outlives its parent. Linux is told to kill it when the parent goes (that covers `kill -9` and a child
+stuck in C code), and a thread watches the pipe for the hang-up everywhere else. A prototype without both left a
+1.9 GB orphan.
+"""
+
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from serving.frames import FrameReader, encode
+
+_PR_SET_PDEATHSIG = 1
+_BEAT_EVERY_S = 0.5
+
+
+class Heartbeat:
+    """The only message the floor itself sends: the working thread has come round."""
+
+    __slots__ = ()
+
+
+class Channel:
+    """What an entry function holds: messages from the parent, messages to it, and the heartbeat."""
+
+    def __init__(self, pipe: socket.socket) -> None:
+        self._pipe = pipe
+        self._reader = FrameReader()
+        self._inbox: deque[object] = deque()
+        self._poll = select.poll()
+        self._poll.register(pipe, select.POLLIN)
+        self._next_beat = 0.0
+
+    def receive(self, timeout_s: float | None = None) -> object | None:
+        """The next message, or None when none came in time. Beats while it waits; ends the process on hang-up."""
+        end = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._inbox:
+            self.beat()
+            left = _BEAT_EVERY_S if end is None else min(_BEAT_EVERY_S, end - time.monotonic())
+            if self._poll.poll(max(0, left) * 1000):
+                data = self._pipe.recv(1 << 20)
+                if not data:
+                    os._exit(0)
+                self._inbox.extend(self._reader.feed(data))
+            elif end is not None and time.monotonic() >= end:
+                return None
+        return self._inbox.popleft()
+
+    def send(self, message: object) -> None:
+        self._pipe.sendall(encode(message))
+
+    def beat(self) -> None:
+        """Says that the work is moving. Call it between steps; it is cheap and limits itself.
+
+        It comes from the working thread on purpose: a beat from a thread beside it would go on while the work hangs.
+        """
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + _BEAT_EVERY_S
+            self.send(Heartbeat())
+
+
+def _die_with(parent: int, pipe: socket.socket) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it went before we asked
+            os._exit(0)
+
+    def watch() -> None:
+        hang_up = select.poll()
+        hang_up.register(pipe, 0)  # no events asked for: POLLHUP and POLLERR come anyway, and only they
+        hang_up.poll()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
+
+
+def main() -> NoReturn:
+    pipe = socket.socket(fileno=int(sys.argv[1]))
+    # Ctrl-C reaches the whole process group; the parent decides when and in which order its children end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with(int(sys.argv[2]), pipe)
+    channel = Channel(pipe)
+    received: Any = channel.receive()
+    entry: Callable[[Channel, Any], None] = received[0]
+    entry(channel, received[1])
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    # Under -m this module is `__main__`; entry functions know it by its name, and their Heartbeat must be the parent's.
+    from serving import child_main
+
+    child_main.main()

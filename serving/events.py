@@ -1,0 +1,73 @@
+"""Log events, each declared once with a sentence and its fields. People alert on these names, so they are an interface.
+
+A declared event is called like a function and carries its declared fields only: text a patient wrote, names and record
+numbers have no field to travel in. An undeclared field is a programming error and raises at the call, in every test.
+
+    queue_job_rejected_full = declare("queue_job_rejected_full", "A lane was full.", "qsize", level=WARNING)
+    queue_job_rejected_full(qsize=40)
+"""
+
+import logging
+from dataclasses import dataclass
+
+DEBUG, INFO, WARNING, ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
+
+#: The attribute of a log record under which an event's fields travel to `serving.logging`.
+FIELDS = "event_fields"
+
+#: Every event of the process, by name. A contract test pins the list.
+DECLARED: dict[str, "Event"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    name: str
+    sentence: str
+    fields: frozenset[str]
+    level: int
+    logger: logging.Logger
+
+    def __call__(self, **values: object) -> None:
+        """Raises TypeError for a field that was not declared."""
+        if not values.keys() <= self.fields:
+            raise TypeError(f"event {self.name} does not declare {sorted(values.keys() - self.fields)}")
+        if self.logger.isEnabledFor(self.level):
+            self.logger.log(self.level, self.name, extra={FIELDS: values})
+
+
+def declare(name: str, sentence: str, *fields: str, level: int = INFO, logger: str = "serving") -> Event:
+    """Raises ValueError when the name is taken: one event per fact."""
+    if name in DECLARED:
+        raise ValueError(f"event {name} is declared twice")
+    event = Event(name, sentence, frozenset(fields), level, logging.getLogger(logger))
+    DECLARED[name] = event
+    return event
+
+
+lifecycle_changed = declare(
+    "lifecycle_changed", "The process went from one state of its life to the next.", "before", "after", "reason"
+)
+shutdown_begun = declare("shutdown_begun", "No new work from here on; what runs is drained.", "grace_s", "depth")
+shutdown_done = declare("shutdown_done", "Everything that was opened is closed.", "drained", "abandoned")
+event_loop_blocked = declare(
+    "event_loop_blocked", "Something held the event loop longer than a probe may wait.", "lag_ms", level=WARNING
+)
+unexpected_error = declare(
+    "unexpected_error",
+    "An error outside the tree reached a door. Types and places only: its words may hold a patient's.",
+    "error_type",
+    "at",
+    level=ERROR,
+)
+child_started = declare("child_started", "A child process was spawned.", "child", "pid", "start")
+child_exited = declare(
+    "child_exited",
+    "A child process ended; the next one starts after the wait.",
+    "child",
+    "pid",
+    "reason",
+    "failures",
+    "wait_s",
+    level=WARNING,
+)
+child_stderr = declare("child_stderr", "A line that a child process wrote to its standard error.", "child", "line")

@@ -1,0 +1,128 @@
+"""One format for every line: events, library loggers and `uvicorn.access` alike, as JSON or as plain text.
+
+Called once by each service's `main`. A line always has a UTC timestamp, a level and, inside a request, its trace id.
+The predecessor's access lines had no time, because uvicorn gives its loggers handlers of their own: they are taken away.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import orjson
+import structlog
+from structlog.typing import EventDict
+from typing_extensions import override
+
+from serving.events import FIELDS
+from serving.tracing import current_trace
+
+LogFormat = Literal["json", "plain"]
+
+#: Paths that probes and scrapers call every few seconds: no access line unless asked for.
+PROBE_PATHS = frozenset({"/health", "/healthz", "/ready", "/metrics", "/prometheus", "/predict_ping"})
+
+#: uvicorn's loggers come with handlers of their own; httpx logs whole URLs, and an URL can name a patient.
+_ADOPTED = ("uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi")
+_QUIET = ("httpx", "httpcore", "huggingface_hub", "asyncio")
+
+
+class _AccessFilter(logging.Filter):
+    """Turns uvicorn's access record into fields, without the query string, and drops the probes' lines."""
+
+    def __init__(self, log_probes: bool) -> None:
+        super().__init__()
+        self._log_probes = log_probes
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not (isinstance(record.args, tuple) and len(record.args) == 5):
+            return True
+        client, method, target, _, status = record.args
+        path = str(target).split("?", 1)[0]
+        if path in PROBE_PATHS and not self._log_probes:
+            return False
+        record.msg, record.args = "http_access", ()
+        setattr(record, FIELDS, {"client": client, "method": method, "path": path, "status": status})
+        return True
+
+
+def _adopt_fields(_: Any, __: str, line: EventDict) -> EventDict:
+    record: logging.LogRecord = line["_record"]
+    line["logger"] = record.name
+    trace = current_trace()
+    if trace is not None:
+        line["trace_id"] = trace.trace_id
+    fields: Mapping[str, object] = getattr(record, FIELDS, {})
+    line.update(fields)
+    return line
+
+
+def _hide_exception_text(_: Any, __: str, line: EventDict) -> EventDict:
+    """An exception's words may quote a request. Types and places stay, words go; debug level shows the rest."""
+    info = line.pop("exc_info", None)
+    if info and logging.getLogger().level > logging.DEBUG:
+        error = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
+        if error is not None:
+            line["error_type"] = type(error).__name__
+            line["at"] = where(error)
+    elif info:
+        line["exc_info"] = info
+    return line
+
+
+def where(error: BaseException) -> str:
+    """The innermost place an error came from: `file.py:line`, which can not hold anybody's words."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown"
+    return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
+
+
+def _plain(_: Any, __: str, line: EventDict) -> str:
+    """`time level logger event key=value …`: for people at a terminal."""
+    head = [line.pop(key) for key in ("ts", "level", "logger", "event")]
+    tail = line.pop("exception", "")
+    pairs = " ".join(f"{key}={value}" for key, value in line.items())
+    return f"{head[0]} {str(head[1]).upper():7} {head[2]} {head[3]} {pairs}".rstrip() + (f"\n{tail}" if tail else "")
+
+
+def _json(_: Any, __: str, line: EventDict) -> str:
+    return orjson.dumps(line, default=str).decode()
+
+
+def configure_logging(service: str, level: str, log_format: LogFormat, log_probes: bool) -> None:
+    """Takes over the root logger and uvicorn's. Lines go to standard error; calling it again replaces the settings."""
+
+    def name_service(_: Any, __: str, line: EventDict) -> EventDict:
+        line["service"] = service
+        return line
+
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            name_service,
+            _adopt_fields,
+            _hide_exception_text,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _json if log_format == "json" else _plain,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for name in _ADOPTED:
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+    access = logging.getLogger("uvicorn.access")
+    access.filters = [_AccessFilter(log_probes)]
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

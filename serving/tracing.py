@@ -1,0 +1,73 @@
+"""Which request a line belongs to. Trace context comes in by `traceparent` or is made here; spans log start and end.
+
+Formats: W3C Trace Context (https://www.w3.org/TR/trace-context/) for `traceparent`; `X-Request-ID` is echoed as it came
+when it is short and plain, else it is the trace id. A trace id that is made here is a UUID4, written as 32 hex digits.
+"""
+
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from serving.events import Event
+
+_TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9._:/+=@-]{1,128}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    trace_id: str  #: 32 hex digits
+    span_id: str  #: 16 hex digits, this process's part
+    request_id: str
+    sampled: bool = True
+
+    @property
+    def traceparent(self) -> str:
+        return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+
+_current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+def current_trace() -> Trace | None:
+    return _current.get()
+
+
+def trace_from(headers: Mapping[str, str]) -> Trace:
+    """The caller's trace continued, or a new one. `headers` has lower-case names. Malformed values count as absent."""
+    found = _TRACEPARENT.match(headers.get("traceparent", "").strip())
+    trace_id, sampled = uuid.uuid4().hex, True
+    if found and set(found[1]) != {"0"} and set(found[2]) != {"0"}:
+        trace_id, sampled = found[1], bool(int(found[3], 16) & 1)
+    request_id = headers.get("x-request-id", "")
+    if not _REQUEST_ID.match(request_id):
+        request_id = trace_id
+    return Trace(trace_id, secrets.token_hex(8), request_id, sampled)
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    """Every line logged inside belongs to `trace`."""
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def span(start: Event, end: Event, **fields: object) -> Iterator[dict[str, object]]:
+    """Logs `start` with `fields`, then `end` with `elapsed_ms` and what the body put into the dictionary.
+
+    A body that raises leaves a start without an end: the error's own event tells the rest.
+    """
+    start(**fields)
+    begun = time.perf_counter()
+    outcome: dict[str, object] = {}
+    yield outcome
+    end(elapsed_ms=round((time.perf_counter() - begun) * 1000, 2), **outcome)
