@@ -6,12 +6,12 @@ degraded, because the rest of it still works. It turns `failed` when restarts ke
 
 import asyncio
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from serving import events
 
 
-class State(str, Enum):
+class State(StrEnum):
     STARTING = "starting"
     LOADING = "loading"
     WARMING = "warming"

@@ -1,7 +1,7 @@
 """One format for every line: events, library loggers and `uvicorn.access` alike, as JSON or as plain text.
 
 Called once by each service's `main`. A line always has a UTC timestamp, a level and, inside a request, its trace id.
-The predecessor's access lines had no time, because uvicorn gives its loggers handlers of their own: they are taken away.
+The predecessor's access lines had no time: uvicorn gives its loggers handlers of their own, so they are taken away.
 """
 
 import logging

@@ -1,0 +1,91 @@
+"""Dispatch: workers that take tickets, drop the expired, run the rest and settle them.
+
+The use case hands in how a batch is run; a batch of one is the same code. A ticket is settled whatever happens: a run
+that raises fails its whole batch with that error, and a run for which nobody waits any more is cancelled.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from serving import events
+from serving.admission import BoundedQueue, Ticket
+from serving.errors import DeadlineExceeded, SluiceError, WorkFailed
+from serving.logging import where
+
+I = TypeVar("I")  # noqa: E741 - the item of a ticket, as in serving.admission
+R = TypeVar("R")
+
+#: Runs one batch: an outcome for each ticket, in their order. An outcome is a value or the error of that ticket alone.
+RunBatch = Callable[[Sequence[Ticket[I, R]]], Awaitable[Sequence[R | SluiceError]]]
+
+
+class Dispatcher(Generic[I, R]):
+    """`workers` batches run at a time, each of at most `batch_size` tickets. There is no timer: what waits is taken."""
+
+    def __init__(self, lane: BoundedQueue[I, R], run: RunBatch[I, R], workers: int = 1, batch_size: int = 1) -> None:
+        self._lane, self._run, self._workers, self._batch_size = lane, run, workers, batch_size
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def workers(self) -> int:
+        return self._workers
+
+    async def __aenter__(self) -> "Dispatcher[I, R]":
+        self._tasks = [asyncio.create_task(self._work(), name=f"dispatch-{number}") for number in range(self._workers)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stops taking and ends what runs. Drain the lane first when its answers still matter."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            batch = [ticket for ticket in await self._lane.take(self._batch_size) if not _drop_expired(ticket)]
+            if batch:
+                await self._run_while_wanted(batch)
+
+    async def _run_while_wanted(self, batch: list[Ticket[I, R]]) -> None:
+        run = asyncio.ensure_future(self._run(batch))
+        wanted = len(batch)
+
+        def one_left() -> None:
+            nonlocal wanted
+            wanted -= 1
+            if wanted == 0:
+                run.cancel()
+
+        for ticket in batch:
+            ticket.when_settled(one_left)
+        try:
+            outcomes = await run
+        except asyncio.CancelledError:
+            run.cancel()
+            _fail(batch, WorkFailed("The work was stopped before it was done."))
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # this worker is being stopped, not just the batch
+                raise
+            return
+        except SluiceError as error:
+            _fail(batch, error)
+            return
+        except Exception as error:  # a defect in a use case fails its batch; the worker lives on for the next
+            events.unexpected_error(error_type=type(error).__name__, at=where(error))
+            _fail(batch, WorkFailed())
+            return
+        for ticket, outcome in zip(batch, outcomes, strict=True):
+            if isinstance(outcome, SluiceError):
+                ticket.fail(outcome)
+            else:
+                ticket.settle(outcome)
+
+
+def _drop_expired(ticket: Ticket[I, R]) -> bool:
+    return ticket.deadline.expired and (ticket.fail(DeadlineExceeded()) or True)
+
+
+def _fail(batch: Sequence[Ticket[I, R]], error: SluiceError) -> None:
+    for ticket in batch:
+        ticket.fail(error)

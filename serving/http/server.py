@@ -1,0 +1,44 @@
+"""Runs an app under uvicorn with the settings that keep connections and answers whole.
+
+The field notes' connection resets came from here, not from the model: a keep-alive shorter than the balancer's closes a
+connection that the balancer is just about to use. SIGTERM stops accepting, lets what runs finish, then closes.
+"""
+
+import sys
+from typing import TypeVar
+
+import uvicorn
+from fastapi import FastAPI
+
+from serving.settings import ServiceSettings, SettingsError
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def serve(app: FastAPI, settings: ServiceSettings, port: int) -> None:
+    """Blocks until the process is told to end."""
+    uvicorn.Server(server_config(app, settings, port)).run()
+
+
+def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=port,
+        log_config=None,  # serving.logging has the loggers
+        access_log=settings.access_log,
+        timeout_keep_alive=settings.uvicorn_timeout_keep_alive,
+        timeout_graceful_shutdown=settings.uvicorn_timeout_graceful_shutdown,
+        limit_concurrency=settings.uvicorn_limit_concurrency,
+        server_header=False,
+        lifespan="on",
+    )
+
+
+def settings_or_exit(settings: type[S]) -> S:
+    """The settings of this process, or status 2 and sentences on standard error that an operator can act on."""
+    try:
+        return settings.from_environment()
+    except SettingsError as error:
+        print(f"This environment can not be served with:\n{error}", file=sys.stderr)  # noqa: T201 - before any logging
+        raise SystemExit(2) from None

@@ -1,0 +1,105 @@
+"""What both services read from the environment, and how a name that is gone is refused.
+
+One frozen class per service extends `ServiceSettings`. Field name = variable name in lower case; older spellings are
+aliases. A variable that an operator of the predecessor may still set is a field, an alias, or stands in `retired` with
+the sentence that names its replacement: then the process does not start, instead of ignoring a wish in silence.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from serving.logging import LogFormat
+
+
+class SettingsError(Exception):
+    """The environment can not be served with. The message is for an operator: one line per problem, no traceback."""
+
+
+class ServiceSettings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        frozen=True,
+        extra="ignore",
+        case_sensitive=False,
+        populate_by_name=True,
+        env_ignore_empty=True,
+    )
+
+    #: Variables that do nothing any more, each with what to do instead.
+    retired: ClassVar[Mapping[str, str]] = {}
+
+    host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens the service to the network.")
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged, for every logger."
+    )
+    log_format: LogFormat = Field("json", description="One JSON object a line, or plain text for a terminal.")
+    access_log: bool = Field(True, description="One line per HTTP request (logger uvicorn.access).")
+    log_probes: bool = Field(False, description="Access lines for health, readiness and metrics requests too.")
+    admin_token: str = Field(
+        "",
+        repr=False,
+        description="Bearer token of the administration routes. Empty: those routes answer 404.",
+    )
+    cors_allow_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("http://localhost:5173",),
+        description="Browser origins that may call the service, separated by commas. `*` is refused.",
+    )
+    uvicorn_timeout_keep_alive: int = Field(
+        65,
+        ge=1,
+        le=3600,
+        description="Seconds an idle connection is kept. Longer than a balancer's 60: the balancer must close first.",
+    )
+    uvicorn_timeout_graceful_shutdown: int = Field(
+        30, ge=1, le=3600, description="Seconds that running requests get after SIGTERM before they are cut off."
+    )
+    uvicorn_limit_concurrency: int = Field(
+        2000, ge=1, description="Connections beyond this are answered 503 by the server itself: the last dam."
+    )
+
+    @field_validator("cors_allow_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("cors_allow_origins")
+    @classmethod
+    def _refuse_any_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "*" in value:
+            raise ValueError("`*` would let every web page call this service with its users' access; name the origins")
+        return value
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Reads and checks the environment and `.env`.
+
+        Raises:
+            SettingsError: A value is out of bounds, or a retired name is set.
+        """
+        present = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+        problems = [f"{name}: {cls.retired[name]}" for name in sorted(present & cls.retired.keys())]
+        if problems:
+            raise SettingsError("\n".join(problems))
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def names_of(settings: type[ServiceSettings], field: str) -> tuple[str, ...]:
+    """The variable's name, then its older spellings."""
+    alias = settings.model_fields[field].validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else []
+    older = [str(choice).upper() for choice in choices if str(choice).upper() != field.upper()]
+    return (field.upper(), *older)
+
+
+def _sentence(problem: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in problem["loc"]).upper()
+    return f"{name}: {problem['msg']}" if name else problem["msg"]
