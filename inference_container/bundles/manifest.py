@@ -1,0 +1,204 @@
+"""`manifest.json` of a bundle/1: every field, its bounds, and the relations between them.
+
+`loader` reads it, `writer` makes it, `bundle show` prints it. Unknown keys are refused by name: a manifest from a newer
+trainer may ask for something this version would silently leave out. `Manifest.plan` is what the pure rooms get.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from inference_container.forecasting.plan import (
+    Architecture,
+    CalendarName,
+    ForecastPlan,
+    GapPolicy,
+    InputPlan,
+    NanPolicy,
+    NetworkPlan,
+    OutputPlan,
+    ScalingPlan,
+)
+from inference_container.forecasting.scaling import ScalerKind
+
+FORMAT = "bundle/1"
+MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "model.safetensors", "golden.json"
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class FileEntry(_Part):
+    sha256: Sha256
+    bytes: int = Field(ge=1)
+
+
+class RecurrentHyper(_Part):
+    hidden: int = Field(ge=1, le=4096)
+    layers: int = Field(ge=1, le=16)
+
+
+class LinearHyper(_Part):
+    #: The ridge penalty the weights were solved with; for the record.
+    ridge: float = Field(ge=0)
+
+
+class RecurrentModel(_Part):
+    #: One forward pass gives all native steps, as changes from the last row.
+    kind: Literal["direct"]
+    arch: Literal["gru", "lstm"]
+    hyper: RecurrentHyper
+
+
+class LinearModel(_Part):
+    kind: Literal["direct"]
+    arch: Literal["linear"]
+    hyper: LinearHyper
+
+
+class Input(_Part):
+    time_column: tuple[Name, ...] = Field(min_length=1, description="Names the time column may have, in order.")
+    freq_seconds: int = Field(ge=1, le=366 * 86_400)
+    columns: tuple[Name, ...] = Field(min_length=1, description="In the order of the network's inputs.")
+    calendar: tuple[CalendarName, ...]
+    input_len: int = Field(ge=1, le=100_000)
+    nan_policy: NanPolicy
+    gap_policy: GapPolicy
+
+
+class Output(_Part):
+    targets: tuple[Name, ...] = Field(min_length=1)
+    horizon: int = Field(ge=1, le=10_000)
+    recursive: bool
+    max_steps: int = Field(ge=1, le=10_000)
+
+
+class ColumnScale(_Part):
+    center: float
+    scale: float = Field(gt=0)
+
+
+class ScalerEntry(_Part):
+    kind: ScalerKind
+    columns: dict[Name, ColumnScale]
+
+
+class Split(_Part):
+    """Grid rows of each chronological part."""
+
+    train: int = Field(ge=1)
+    validation: int = Field(ge=1)
+    test: int = Field(ge=1)
+
+
+class Training(_Part):
+    data_sha256: Sha256
+    rows: int = Field(ge=1)
+    split: Split
+    seed: int
+    cli: str
+    versions: dict[str, str]
+
+
+class TargetMetrics(_Part):
+    """Means over the horizons of the back-test, raw units."""
+
+    rmse: float = Field(ge=0)
+    mae: float = Field(ge=0)
+    persistence_rmse: float = Field(ge=0)
+    seasonal_naive_rmse: float = Field(ge=0)
+
+
+class Metrics(_Part):
+    targets: dict[Name, TargetMetrics]
+    n_windows: int = Field(ge=1)
+
+
+class Manifest(_Part):
+    format: Literal["bundle/1"]
+    bundle_id: Sha256
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    created_at: datetime
+    files: dict[str, FileEntry]
+    model: Annotated[RecurrentModel | LinearModel, Field(discriminator="arch")]
+    input: Input
+    output: Output
+    scaler: ScalerEntry
+    training: Training
+    metrics: Metrics
+
+    @model_validator(mode="after")
+    def _relations(self) -> Self:
+        columns, targets = self.input.columns, self.output.targets
+        claims = (
+            (set(self.files) == {WEIGHTS, GOLDEN}, f"files must be exactly {WEIGHTS} and {GOLDEN}"),
+            (len(set(columns)) == len(columns), "input.columns repeats a name"),
+            (len(set(targets)) == len(targets), "output.targets repeats a name"),
+            (set(targets) <= set(columns), "output.targets must be input.columns: the model predicts their change"),
+            (not set(columns) & set(self.input.time_column), "input.columns holds a name of the time column"),
+            ("ts" not in targets, "output.targets holds ts, which is the time in every answer"),
+            (len(set(self.input.calendar)) == len(self.input.calendar), "input.calendar repeats a name"),
+            (set(self.scaler.columns) == set(columns), "scaler.columns must be exactly input.columns"),
+            (
+                not self.output.recursive or set(columns) == set(targets),
+                "output.recursive needs every input column to be a target: others have no future to read",
+            ),
+            (
+                self.output.max_steps >= self.output.horizon
+                if self.output.recursive
+                else self.output.max_steps == self.output.horizon,
+                "output.max_steps must equal output.horizon, or be at least that when recursive",
+            ),
+            (set(self.metrics.targets) == set(targets), "metrics.targets must be exactly output.targets"),
+            (self.created_at.utcoffset() is not None, "created_at needs a time zone"),
+        )
+        broken = [sentence for holds, sentence in claims if not holds]
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+    def plan(self) -> ForecastPlan:
+        """What the forecast computes with."""
+        source = self.input
+        columns = source.columns
+        scales = [self.scaler.columns[name] for name in columns]
+        plan = InputPlan(
+            time_columns=source.time_column,
+            freq_seconds=source.freq_seconds,
+            columns=columns,
+            calendar=source.calendar,
+            input_len=source.input_len,
+            nan_policy=source.nan_policy,
+            gap_policy=source.gap_policy,
+        )
+        hidden, layers = (
+            (self.model.hyper.hidden, self.model.hyper.layers) if isinstance(self.model, RecurrentModel) else (0, 0)
+        )
+        arch: Architecture = self.model.arch
+        return ForecastPlan(
+            bundle_id=self.bundle_id,
+            input=plan,
+            output=OutputPlan(
+                targets=self.output.targets,
+                horizon=self.output.horizon,
+                recursive=self.output.recursive,
+                max_steps=self.output.max_steps,
+            ),
+            scaling=ScalingPlan(
+                center=tuple(each.center for each in scales), scale=tuple(each.scale for each in scales)
+            ),
+            network=NetworkPlan(
+                arch=arch,
+                input_len=source.input_len,
+                features=plan.features,
+                horizon=self.output.horizon,
+                target_positions=tuple(columns.index(name) for name in self.output.targets),
+                hidden=hidden,
+                layers=layers,
+            ),
+        )

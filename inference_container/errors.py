@@ -1,0 +1,94 @@
+"""What can be wrong with a forecast request or a bundle, in classes that both doors can tell apart.
+
+    InvalidInput
+    ├── MalformedRequest        the shape: not JSON, wrong types, inference_length out of range (HTTP answers 422)
+    └── InvalidSeries           the shape is right, the series can not be forecast (HTTP answers 400)
+        ├── NoData              nothing to forecast from
+        ├── UnequalColumns      the columns differ in length
+        ├── MissingColumns      `missing_columns`: sorted names the bundle needs
+        ├── InvalidTimestamps   no time column, unreadable times, or the same time twice
+        ├── NonNumericColumns   `columns`: the names that hold something other than numbers
+        ├── TooFewRows          `min_rows` and `rows`
+        ├── IrregularGrid       steps of another length than the bundle's, or a gap too long to bridge
+        ├── MissingValues       `columns`: the names that hold null where the model looks
+        └── HorizonTooLong      `max_inference_length`
+    WorkFailed
+    └── NonFiniteForecast       the model answered NaN or infinity; it is never passed on as null
+    DependencyFailed
+    └── BundleRefused           the files are not a bundle this version may serve
+        └── GoldenMismatch      the files are whole, yet the forecasts differ from those the trainer recorded
+
+`forecasting` and `bundles` raise them; `routers` and `claims` translate them. Codes are stable.
+"""
+
+from serving.errors import DependencyFailed, InvalidInput, WorkFailed
+
+
+class MalformedRequest(InvalidInput):
+    code = "malformed_request"
+    default_message = "The request body does not have the shape of a forecast request."
+
+
+class InvalidSeries(InvalidInput):
+    code = "invalid_series"
+    default_message = "The series can not be forecast as it is."
+
+
+class NoData(InvalidSeries):
+    code = "no_data"
+    default_message = 'The request holds no data: send {"data": {column: [values]}}.'
+
+
+class UnequalColumns(InvalidSeries):
+    code = "unequal_columns"
+    default_message = "The columns of data must all have the same length."
+
+
+class MissingColumns(InvalidSeries):
+    code = "missing_columns"
+    default_message = "Columns are missing that the model needs."
+
+
+class InvalidTimestamps(InvalidSeries):
+    code = "invalid_timestamps"
+    default_message = "The time column can not be read."
+
+
+class NonNumericColumns(InvalidSeries):
+    code = "non_numeric_columns"
+    default_message = "Columns that the model needs hold something other than numbers."
+
+
+class TooFewRows(InvalidSeries):
+    code = "too_few_rows"
+    default_message = "The series is shorter than the window the model reads."
+
+
+class IrregularGrid(InvalidSeries):
+    code = "irregular_grid"
+    default_message = "The rows do not lie on the time grid of the model."
+
+
+class MissingValues(InvalidSeries):
+    code = "missing_values"
+    default_message = "Values are missing where the model needs them."
+
+
+class HorizonTooLong(InvalidSeries):
+    code = "horizon_too_long"
+    default_message = "The model does not reach that far ahead."
+
+
+class NonFiniteForecast(WorkFailed):
+    code = "non_finite_forecast"
+    default_message = "The model gave no finite forecast for this series."
+
+
+class BundleRefused(DependencyFailed):
+    code = "bundle_refused"
+    default_message = "The bundle can not be served."
+
+
+class GoldenMismatch(BundleRefused):
+    code = "golden_mismatch"
+    default_message = "The bundle does not forecast what its trainer recorded."

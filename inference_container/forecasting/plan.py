@@ -1,0 +1,98 @@
+"""What a forecast needs to know about its model: plain values, the part of a bundle's manifest that computes.
+
+`bundles.manifest` makes a plan and has checked every relation in it; the rooms beside this one only read it. It stands
+here so that they need no validation library and no file.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+#: What goes into and comes out of a network.
+Float32Array: TypeAlias = NDArray[np.float32]
+#: UTC without a zone, `datetime64[us]`.
+TimeArray: TypeAlias = NDArray[np.datetime64]
+
+CalendarName: TypeAlias = Literal["minute_of_day", "day_of_week", "day_of_year"]
+GapPolicy: TypeAlias = Literal["reject", "resample"]
+NanPolicy: TypeAlias = Literal["reject", "ffill"]
+Architecture: TypeAlias = Literal["gru", "lstm", "linear"]
+
+#: Where a client that names no `index_col` may have put its times; the order matters.
+TIME_COLUMNS = ("ts", "timestamp", "time", "date")
+
+
+@dataclass(frozen=True, slots=True)
+class InputPlan:
+    """Which series the model reads, and on which grid."""
+
+    #: Names the time column may have, tried in this order.
+    time_columns: tuple[str, ...]
+    freq_seconds: int
+    #: The order of the model's inputs. A client's own order means nothing.
+    columns: tuple[str, ...]
+    calendar: tuple[CalendarName, ...]
+    #: Rows of the window.
+    input_len: int
+    nan_policy: NanPolicy
+    gap_policy: GapPolicy
+
+    @property
+    def features(self) -> int:
+        """Width of a window row: the columns, then a sine and a cosine for each calendar name."""
+        return len(self.columns) + 2 * len(self.calendar)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """What the model answers."""
+
+    #: Always a part of the input columns.
+    targets: tuple[str, ...]
+    #: Steps of one forward pass.
+    horizon: int
+    #: Whether a forecast may be fed back to reach further; only when every column is a target.
+    recursive: bool
+    #: Most steps a caller may ask for; `horizon` unless recursive.
+    max_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPlan:
+    """scaled = (raw - center) / scale, a number of each per input column, in their order."""
+
+    center: tuple[float, ...]
+    scale: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkPlan:
+    """A member of the closed list of architectures. `hidden` and `layers` are 0 for `linear`."""
+
+    arch: Architecture
+    input_len: int
+    features: int
+    horizon: int
+    #: Where the targets stand among the features; the network predicts their change since the last row.
+    target_positions: tuple[int, ...]
+    hidden: int = 0
+    layers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastPlan:
+    """Everything but the weights. `bundle_id` names the bundle it came from and is the `run_id` of answers."""
+
+    bundle_id: str
+    input: InputPlan
+    output: OutputPlan
+    scaling: ScalingPlan
+    network: NetworkPlan
+
+    @property
+    def step(self) -> np.timedelta64:
+        """Time between two rows of the grid."""
+        return np.timedelta64(self.input.freq_seconds * 1_000_000, "us")
