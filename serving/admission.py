@@ -127,16 +127,20 @@ class BoundedQueue(Generic[I, R]):
             QueueFull: The lane is full; `retry_after_s` is when a place is expected at the present pace.
             Draining: The lane takes no more.
         """
-        if not self._open:
-            raise Draining(retry_after_s=1)
-        if self.full:
-            self._rejected += 1
-            raise QueueFull(retry_after_s=self.retry_after_s(), qsize=self.depth)
+        self.check_room()
         self._admitted += 1
         ticket = Ticket(item, deadline, self, self._clock.monotonic())
         self._waiting[ticket] = None
         self._arrived.set()
         return ticket
+
+    def check_room(self) -> None:
+        """Raises what `try_admit` would raise, and counts the refusal: for a door that has not read the body yet."""
+        if not self._open:
+            raise Draining(retry_after_s=1)
+        if self.full:
+            self._rejected += 1
+            raise QueueFull(retry_after_s=self.retry_after_s(), qsize=self.depth)
 
     async def admit(self, item: I, deadline: Deadline) -> Ticket[I, R]:
         """A ticket as soon as there is a place.

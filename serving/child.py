@@ -47,7 +47,7 @@ class RestartPolicy:
 
     def wait(self, failures: int) -> float:
         """Seconds to wait before the start that follows `failures` deaths in a row (1 or more)."""
-        return min(self.max_wait_s, self.first_wait_s * 2.0 ** (failures - 1))
+        return min(self.max_wait_s, self.first_wait_s * 2.0 ** min(failures - 1, 60))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,3 +71,10 @@ child_exited = declare(
     level=WARNING,
 )
 child_stderr = declare("child_stderr", "A line that a child process wrote to its standard error.", "child", "line")
+setting_without_effect = declare(
+    "setting_without_effect",
+    "A variable is set whose behaviour is not built yet.",
+    "name",
+    "sentence",
+    level=WARNING,
+)

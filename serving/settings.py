@@ -1,12 +1,18 @@
 """What both services read from the environment, and how a name that is gone is refused.
 
 One frozen class per service extends `ServiceSettings`. Field name = variable name in lower case; older spellings are
-aliases. A variable that an operator of the predecessor may still set is a field, an alias, or stands in `retired` with
-the sentence that names its replacement: then the process does not start, instead of ignoring a wish in silence.
+aliases. A variable that an operator of the predecessor may still set is a field, an alias, or stands in one of three
+tables, so that no wish is ever ignored in silence:
+
+    fixed      only one behaviour is left; the values that ask for it pass, any other stops the start with a sentence
+    retired    does nothing any more; setting it stops the start with the sentence that names its replacement
+               (a name may end in `*`)
+    announced  its behaviour is not built yet; setting it is logged as a warning
 """
 
 import os
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, ClassVar, Self
 
 from dotenv import dotenv_values
@@ -14,6 +20,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from serving import events
 from serving.logging import LogFormat
 
 
@@ -31,8 +38,9 @@ class ServiceSettings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    #: Variables that do nothing any more, each with what to do instead.
-    retired: ClassVar[Mapping[str, str]] = {}
+    fixed: ClassVar[Mapping[str, tuple[str, str]]] = {}  #: name → (the values that pass, the sentence)
+    retired: ClassVar[Mapping[str, str]] = {}  #: name → what to do instead
+    announced: ClassVar[Mapping[str, str]] = {}  #: name → what it will do
 
     host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens the service to the network.")
     log_level: str = Field(
@@ -54,6 +62,7 @@ class ServiceSettings(BaseSettings):
         65,
         ge=1,
         le=3600,
+        validation_alias=AliasChoices("uvicorn_timeout_keep_alive", "uvicorn_keepalive"),
         description="Seconds an idle connection is kept. Longer than a balancer's 60: the balancer must close first.",
     )
     uvicorn_timeout_graceful_shutdown: int = Field(
@@ -82,14 +91,32 @@ class ServiceSettings(BaseSettings):
         Raises:
             SettingsError: A value is out of bounds, or a retired name is set.
         """
-        present = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
-        problems = [f"{name}: {cls.retired[name]}" for name in sorted(present & cls.retired.keys())]
+        present = _present()
+        problems = [
+            f"{name}: {sentence}"
+            for name in sorted(present)
+            for pattern, sentence in cls.retired.items()
+            if fnmatchcase(name, pattern)
+        ]
+        for name in sorted(present.keys() & cls.fixed.keys()):
+            accepted, sentence = cls.fixed[name]
+            if present[name].strip().lower() not in ("", *accepted.split()):
+                problems.append(f"{name}={present[name]}: {sentence}")
         if problems:
             raise SettingsError("\n".join(problems))
         try:
             return cls()
         except ValidationError as error:
             raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+    def warn_of_announced(self) -> None:
+        """Logs each variable that is set and has no effect yet. Call it once logging is configured."""
+        for name in sorted(_present().keys() & self.announced.keys()):
+            events.setting_without_effect(name=name, sentence=self.announced[name])
+
+
+#: Values that mean yes and no for a fixed flag.
+YES, NO = "1 true yes on", "0 false no off"
 
 
 def names_of(settings: type[ServiceSettings], field: str) -> tuple[str, ...]:
@@ -98,6 +125,11 @@ def names_of(settings: type[ServiceSettings], field: str) -> tuple[str, ...]:
     choices = alias.choices if isinstance(alias, AliasChoices) else []
     older = [str(choice).upper() for choice in choices if str(choice).upper() != field.upper()]
     return (field.upper(), *older)
+
+
+def _present() -> dict[str, str]:
+    found = {**dotenv_values(".env"), **os.environ}
+    return {name.upper(): value for name, value in found.items() if value}
 
 
 def _sentence(problem: ErrorDetails) -> str:

@@ -62,7 +62,7 @@ _TITLES = {
 Shape = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def _as_it_is(body: dict[str, Any]) -> dict[str, Any]:
+def as_it_is(body: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
@@ -84,7 +84,7 @@ def problem(status: int, code: str, detail: str, details: Mapping[str, Any] | No
     }
 
 
-def problem_response(body: dict[str, Any], shape: Shape = _as_it_is) -> Response:
+def problem_response(body: dict[str, Any], shape: Shape = as_it_is) -> Response:
     headers: dict[str, str] = {}
     retry_after = body.get("retry_after_s")
     if retry_after is not None:
@@ -97,7 +97,7 @@ def problem_response(body: dict[str, Any], shape: Shape = _as_it_is) -> Response
 def install_problems(
     app: FastAPI,
     own: Mapping[type[SluiceError], int] | None = None,
-    shape: Shape = _as_it_is,
+    shape: Shape = as_it_is,
 ) -> None:
     """Makes every error of the tree that leaves a route of `app` a problem. `own` adds the service's errors.
 

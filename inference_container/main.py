@@ -1,0 +1,62 @@
+"""The forecast service as an ASGI application, and `run`, which `python -m inference_container serve` calls."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from inference_container import errors
+from inference_container.routers.operations import operations_router
+from inference_container.routers.predict import predict_router
+from inference_container.settings import InferenceSettings
+from inference_container.wiring import Runtime
+from serving.errors import SluiceError
+from serving.http.admin import admin_router
+from serving.http.app import add_floor
+from serving.http.exposition import metrics_router
+from serving.http.server import serve, settings_or_exit
+from serving.logging import configure_logging
+
+SERVICE = "inference"
+
+#: The door's part of the error table: what only this service knows.
+STATUS: dict[type[SluiceError], int] = {
+    errors.MalformedRequest: 422,
+    errors.NonFiniteForecast: 500,
+    errors.BundleRefused: 503,
+}
+
+
+def create_app(settings: InferenceSettings) -> FastAPI:
+    """Nothing is opened here: the bundle loads when the application's lifespan begins."""
+    runtime = Runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes)
+        settings.warn_of_announced()
+        async with runtime:
+            yield
+
+    app = FastAPI(
+        title="Sluice forecast service",
+        version="0.1.0",
+        description="A forecast starts one step after the last row you send, in the units you sent.",
+        lifespan=lifespan,
+    )
+    app.include_router(predict_router(runtime.predict, settings.inference_timeout, runtime.clock))
+    app.include_router(operations_router(runtime))
+    app.include_router(metrics_router(runtime.metrics, "/prometheus"))
+    app.include_router(admin_router(settings.admin_token, settings))
+    add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS)
+    return app
+
+
+def run(bundle: Path | None = None) -> None:
+    """Serves until told to end. `bundle` wins over BUNDLE_PATH."""
+    if bundle is not None:
+        os.environ["BUNDLE_PATH"] = str(bundle)
+    settings = settings_or_exit(InferenceSettings)
+    serve(create_app(settings), settings, settings.inference_api_port)

@@ -1,0 +1,95 @@
+"""Probes and counters. None of them touches a worker, a lock or a thread: they answer while everything else is busy."""
+
+from typing import Protocol
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from inference_container.routers.schemas import Health, Ping, QueueStats, Readiness
+from inference_container.services.ports import Predictor
+from inference_container.services.predict import ForecastLane
+from serving.http.probes import readiness
+from serving.http.problems import declared
+from serving.lifecycle import Lifecycle
+from serving.loop_lag import LoopLag
+
+
+class Observed(Protocol):
+    """What these routes look at. `wiring` has it; they change nothing of it."""
+
+    lane: ForecastLane
+    lifecycle: Lifecycle
+    lag: LoopLag
+    build_version: str
+    startup_ready_ms: int | None
+
+    @property
+    def pool(self) -> Predictor: ...
+
+
+def operations_router(runtime: Observed) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+    lane, pool, lifecycle = runtime.lane, runtime.pool, runtime.lifecycle
+
+    @router.get("/healthz", summary="Liveness: does the event loop turn?")
+    async def health() -> Health:
+        return Health(model_ready=lifecycle.ready, queue_length=lane.depth, startup_ready_ms=runtime.startup_ready_ms)
+
+    @router.get(
+        "/ready",
+        summary="Readiness: may I send work?",
+        response_class=JSONResponse,
+        responses={200: {"model": Readiness}, 503: {"description": "Not now; phase, percent or reason say why."}},
+    )
+    async def ready() -> JSONResponse:
+        status, body = readiness(lifecycle)
+        if status != 200:
+            # Old probes and scripts look for this word.
+            body = {**body, "status": "not_ready", "state": body["status"]}
+        return JSONResponse(body, status)
+
+    @router.get("/predict_ping", summary="What a load test asks before it starts")
+    async def ping() -> Ping:
+        model, busy = pool.model, pool.statistics().busy
+        return Ping(
+            model_loaded=model is not None,
+            busy=busy > 0,
+            active_jobs=lane.statistics().running,
+            input_seq_len=model.input_len if model else None,
+            output_seq_len=model.horizon if model else None,
+        )
+
+    @router.get("/queue_stats", summary="Counters of the queue and the workers", responses=declared(500))
+    async def queue_stats() -> QueueStats:
+        queue, workers, lag, model = lane.statistics(), pool.statistics(), runtime.lag.statistics(), pool.model
+        started = queue.completed + queue.failed + queue.running
+        return QueueStats(
+            build_version=runtime.build_version,
+            queue_length=queue.depth,
+            qsize=queue.depth,
+            maxsize=queue.capacity,
+            workers=workers.workers,
+            active=workers.busy,
+            active_jobs=queue.running,
+            enqueued=queue.admitted,
+            rejected_full=queue.rejected,
+            completed=queue.completed,
+            timeouts=queue.expired,
+            failed=queue.failed,
+            last_wait_ms=queue.last_wait_s * 1000,
+            max_wait_ms=queue.max_wait_s * 1000,
+            avg_wait_ms=queue.total_wait_s * 1000 / started if started else 0.0,
+            total_wait_ms=queue.total_wait_s * 1000,
+            wait_samples=started,
+            retry_after_s=lane.retry_after_s(),
+            model_loaded=model is not None,
+            current_run_id=model.bundle_id if model else None,
+            current_model_type=model.name if model else None,
+            startup_latency_ms=runtime.startup_ready_ms,
+            worker_restarts=workers.restarts,
+            event_loop_lag_last_ms=lag.last_ms,
+            event_loop_lag_max_ms=lag.max_ms,
+            event_loop_lag_avg_ms=lag.avg_ms,
+        )
+
+    return router

@@ -1,0 +1,107 @@
+"""The HTTP door's bodies, for OpenAPI and for what the door itself builds. Forecast bodies are decoded in a worker."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+#: The request of POST /predict. Written out, because the door passes the raw bytes on and never builds a model of it.
+PREDICT_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["data"],
+                "properties": {
+                    "data": {
+                        "type": "object",
+                        "description": "Column name to values, all of one length. One column holds times, ISO 8601.",
+                        "minProperties": 2,
+                        "additionalProperties": {
+                            "type": "array",
+                            "items": {"type": ["string", "number", "null"]},
+                        },
+                    },
+                    "index_col": {
+                        "type": ["string", "null"],
+                        "description": "Name of the time column; else the first of ts, timestamp, time, date.",
+                    },
+                    "inference_length": {
+                        "type": ["integer", "null"],
+                        "minimum": 1,
+                        "maximum": 10000,
+                        "description": "Steps to forecast. The query parameter wins over this.",
+                    },
+                },
+            }
+        }
+    },
+}
+
+
+class PredictAnswer(BaseModel):
+    status: Literal["SUCCESS"]
+    identifier: str
+    run_id: str = Field(description="Identity of the bundle that answered.")
+    predictions: list[dict[str, str | float]] = Field(
+        description="One per step: `ts` (ISO 8601, UTC without a zone) and a number for each target column."
+    )
+    req_id: str
+    cached: Literal[False]
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+    service: Literal["inference-api"] = "inference-api"
+    model_ready: bool
+    queue_length: int
+    startup_ready_ms: int | None
+
+
+class Readiness(BaseModel):
+    status: str
+    degraded: list[str] = []
+
+
+class Ping(BaseModel):
+    status: Literal["ok"] = "ok"
+    model_loaded: bool
+    has_df: Literal[False] = Field(False, description="No data set is held for callers who send none.")
+    busy: bool
+    active_jobs: int
+    input_seq_len: int | None
+    output_seq_len: int | None
+
+
+class QueueStats(BaseModel):
+    """The predecessor's JSON snapshot, with its names, told truthfully."""
+
+    status: Literal["ok"] = "ok"
+    mode: Literal["process_pool"] = "process_pool"
+    build_version: str
+    queue_length: int
+    qsize: int
+    maxsize: int
+    workers: int
+    active: int
+    active_jobs: int
+    enqueued: int
+    rejected_full: int
+    completed: int
+    timeouts: int
+    failed: int
+    served_cached: Literal[0] = 0
+    last_wait_ms: float
+    max_wait_ms: float
+    avg_wait_ms: float
+    total_wait_ms: float
+    wait_samples: int
+    retry_after_s: int
+    model_loaded: bool
+    current_run_id: str | None
+    current_model_type: str | None
+    startup_latency_ms: int | None
+    worker_restarts: int
+    event_loop_lag_last_ms: float
+    event_loop_lag_max_ms: float
+    event_loop_lag_avg_ms: float

@@ -1,0 +1,118 @@
+"""Everything the forecast service reads from its environment; `wiring` hands each room its own part.
+
+The tables below name every variable that the predecessor or its notes used. `docs/configuration.md` is made from here.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import AliasChoices, Field
+
+from serving.settings import NO, YES, ServiceSettings
+
+_KAFKA = "The Kafka door is not built yet; claims are not consumed."
+_STORE = "The object store is not built yet; bundles are read from BUNDLE_PATH."
+_PROMOTION = "Promotion is not built yet; the bundle at BUNDLE_PATH is served."
+_MLFLOW = (
+    "Models come as bundles, not from MLflow: train one with `python -m inference_container train`, set BUNDLE_PATH."
+)
+_TRACE = "The trace prints are gone: set LOG_LEVEL=DEBUG."
+_GATEWAY = "There is no gateway: bundles are read from BUNDLE_PATH, objects will come straight from the S3 endpoint."
+
+
+class InferenceSettings(ServiceSettings):
+    inference_api_port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP door; 0 takes a free one.")
+    identifier: str = Field("default", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Tenant label in every answer.")
+    bundle_path: str = Field(
+        "default",
+        description="Folder of the bundle to serve; `default` is the shipped one, `none` starts without (503).",
+    )
+    infer_version: str = Field("", description="Build label shown in /queue_stats.")
+    queue_maxsize: int = Field(512, ge=1, le=100_000, description="Requests that may wait; one more is answered 429.")
+    queue_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        validation_alias=AliasChoices("queue_workers", "inference_workers"),
+        description="Worker processes, each with the model and one thread. At most one per core pays.",
+    )
+    inference_timeout: float = Field(
+        15.0, gt=0, le=600, description="Seconds a request may take in all; then it is answered 504."
+    )
+    enable_microbatch: bool = Field(True, description="Forecast what waits together. Off is a batch of one.")
+    batch_size: int = Field(32, ge=1, le=1024, description="Requests in one forward pass, at most.")
+    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
+
+    fixed: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "USE_BOUNDED_QUEUE": (YES, "The queue is always bounded; QUEUE_MAXSIZE says how long it may get."),
+        "ENABLE_PREDICT_CACHE": (NO, "One caller's answer is never given to another; there is no cache."),
+        "PREDICT_CACHE_ENABLED": (NO, "One caller's answer is never given to another; there is no cache."),
+        "PREDICT_ALLOW_CACHED": (NO, "A busy service answers 429 with Retry-After, never an older answer."),
+        "DISABLE_INFERENCE_CACHE": (YES, "There is no cache to enable."),
+        "PREDICT_FORCE_OK": (NO, "A forecast that failed is never answered with a success."),
+        "PREDICT_STUB": (NO, "There is no stub; serve the default bundle (BUNDLE_PATH=default)."),
+        "USE_DUMMY_INFERENCER": (NO, "There is no dummy model; serve the default bundle (BUNDLE_PATH=default)."),
+        "ENABLE_PREWARM": (YES, "The model is always warmed up before the service is ready."),
+        "INFERENCE_PREWARM": (YES, "The model is always warmed up before the service is ready."),
+        "PREWARM_MODEL": (YES, "The model is always warmed up before the service is ready."),
+        "READINESS_CHECK_MODEL": (YES, "/ready always asks for the model."),
+        "WAIT_FOR_MODEL": (YES, "The socket answers at once and /ready waits for the model."),
+        "PROCESS_POOL_START_METHOD": ("spawn", "Workers are always fresh processes; fork breaks torch's threads."),
+        "UVICORN_WORKERS": ("1", "One process owns the queue; use QUEUE_WORKERS for cores, replicas for more."),
+        "DISABLE_STARTUP_INFERENCE": (YES, "No forecast is published at start."),
+        "USE_KFP": (NO, "There is no Kubeflow pipeline mode: the service reads bundles (BUNDLE_PATH)."),
+        "SIMULATE_DELAY_SECS": ("0 0.0", "The service is never slowed on purpose."),
+        "DEBUG_PANDAS_TRACE": (NO, _TRACE),
+        "DEBUG_PAYLOAD_TRACE": (NO, _TRACE),
+        "INFER_VERBOSE_DATA": (NO, _TRACE),
+        "ENABLE_RESOURCE_LOGS": (NO, "Replaced by /metrics, which has the process's CPU and memory."),
+        "INFERENCE_DISABLE_LOG_UPLOAD": (YES, "No log object is rewritten per request any more."),
+        "INFERENCE_PRELOAD_TEST": (NO, "No data set is preloaded: a request carries its own data."),
+    }
+    retired: ClassVar[Mapping[str, str]] = {
+        "PREDICT_MAX_CONCURRENCY": "Replaced by QUEUE_WORKERS (processes) and QUEUE_MAXSIZE (waiting requests).",
+        "PREDICT_THREADPOOL_WORKERS": "Replaced by QUEUE_WORKERS: forecasts run in processes, not threads.",
+        "MODEL_WAIT_TIMEOUT": "No unpromoted model is ever served instead; point the startup probe at /ready.",
+        "GATEWAY_URL": _GATEWAY,
+        "GATEWAY_BASE": _GATEWAY,
+        "KFP_*": "There is no Kubeflow pipeline mode: the service reads bundles (BUNDLE_PATH).",
+        "MLFLOW_TRACKING_URI": _MLFLOW,
+        "MLFLOW_S3_ENDPOINT_URL": _MLFLOW,
+        "MLFLOW_ARTIFACT_BUCKET": _MLFLOW,
+        "DUMMY_RUN_ID": "There is no dummy model; remove it.",
+        "DUMMY_MODEL_NAME": "There is no dummy model; remove it.",
+        "DUMMY_CONFIG_HASH": "There is no dummy model; remove it.",
+        "DUMMY_SLEEP_SECS": "There is no dummy model; remove it.",
+        "SAMPLE_IDX": "A forecast always starts after the last row; remove it.",
+        "PREDICT_PAYLOAD_MODE": "A setting of the load test, not of the service; remove it here.",
+        "CONFIG_PATH": "Preprocessing is described by the bundle's manifest; remove it.",
+        "FORCE_REPROCESS": "Preprocessing is described by the bundle's manifest; remove it.",
+        "PREDICT_PROGRESS_INTERVAL": _TRACE,
+        "PREDICT_MAX_ERROR_STEPS": _TRACE,
+        "PREDICT_LOG_FEATURE_LIMIT": _TRACE,
+        "INFERENCE_LOG_BUCKET": "No log object is rewritten per request any more; remove it.",
+        "RUN_INFERENCE_ON_TRAIN_SUCCESS": "A training event starts no forecast; publish a claim instead.",
+        "ALLOWED_INFERENCE_MODELS": "A training event starts no forecast; the bundle names its model.",
+        "INFERENCE_AUTOSTART": "The service starts by itself; remove it.",
+        "INFERENCE_START_IN_APP": "The service starts by itself; remove it.",
+    }
+    announced: ClassVar[Mapping[str, str]] = {
+        "BATCH_TIMEOUT_MS": "What waits is taken at once; a bound on waiting for more is not built yet.",
+        **dict.fromkeys(
+            (
+                *("USE_KAFKA", "KAFKA_BOOTSTRAP_SERVERS", "CONSUMER_TOPIC_0", "CONSUMER_TOPIC_1", "CONSUMER_GROUP_ID"),
+                *("PRODUCER_TOPIC", "DLQ_PERFORMANCE_TOPIC", "USE_MANUAL_COMMIT", "FETCH_MAX_WAIT_MS"),
+                *("MAX_POLL_RECORDS", "PAUSE_THRESHOLD_PCT", "RESUME_THRESHOLD_PCT", "ENABLE_TTL", "INFERENCE_LENGTH"),
+                *("ENABLE_PUBLISH_API", "PUBLISH_TOPIC"),
+            ),
+            _KAFKA,
+        ),
+        **dict.fromkeys(("PROMOTION_TOPIC", "PROMOTION_BUCKET", "INFERENCE_AUTOLOAD_PROMOTED"), _PROMOTION),
+        **dict.fromkeys(
+            (
+                *("PROCESSED_BUCKET", "TEST_OBJECT_KEY", "DISABLE_BUCKET_ENSURE", "MINIO_ENDPOINT", "MINIO_ROOT_USER"),
+                *("MINIO_ROOT_PASSWORD", "MINIO_DEFAULT_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+            ),
+            _STORE,
+        ),
+    }

@@ -1,0 +1,36 @@
+"""Administration routes: off (404) while no token is set, else behind a bearer token compared in constant time."""
+
+import secrets
+
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from serving.errors import NotFound, Unauthorized
+from serving.http.problems import declared
+from serving.settings import ServiceSettings
+
+_SECRET = ("token", "key", "secret", "password")
+
+
+def admin_router(token: str, settings: ServiceSettings) -> APIRouter:
+    """A router whose routes all ask for `token`. It starts with `GET /admin/settings`; a service adds its own."""
+    bearer = HTTPBearer(auto_error=False, description="The value of ADMIN_TOKEN.")
+
+    async def guard(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:  # noqa: B008 - FastAPI
+        if not token:
+            raise NotFound("The administration routes are off: ADMIN_TOKEN is not set.")
+        if credentials is None or not secrets.compare_digest(credentials.credentials.encode(), token.encode()):
+            raise Unauthorized("This route asks for the administration token.")
+
+    router = APIRouter(tags=["administration"], dependencies=[Depends(guard)], responses=declared(401, 404))
+
+    @router.get("/admin/settings", summary="The settings in force, secrets masked")
+    async def effective() -> dict[str, object]:
+        shown = settings.model_dump(mode="json")
+        return {name: "***" if value and _is_secret(name) else value for name, value in shown.items()}
+
+    return router
+
+
+def _is_secret(name: str) -> bool:
+    return name.endswith(_SECRET)

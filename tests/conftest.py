@@ -1,0 +1,20 @@
+"""What every test gets: anyio on asyncio only, and a guard that fails a test whose code blocks the event loop."""
+
+from collections.abc import Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+#: The guard looks at our own packages: pytest, hypothesis and the interpreter's imports may block as they like.
+GUARDED = ("serving", "service_chat", "inference_container")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def free_loop() -> Iterator[None]:
+    with blockbuster_ctx(scanned_modules=list(GUARDED)):
+        yield

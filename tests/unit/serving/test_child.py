@@ -1,0 +1,116 @@
+import asyncio
+import os
+import signal
+
+import pytest
+
+from serving.child import Child, RestartPolicy
+from serving.clock import SystemClock
+from tests.fakes.children import Remembering, echo
+
+pytestmark = pytest.mark.anyio
+
+QUICK = RestartPolicy(first_wait_s=0.01, max_wait_s=0.05, grace_s=1.0)
+
+
+def child(listener: Remembering, policy: RestartPolicy = QUICK) -> Child[str]:
+    return Child("echo", echo, "echo:", listener, SystemClock(), policy)
+
+
+async def gone(pid: int) -> None:
+    while True:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        await asyncio.sleep(0.01)
+
+
+async def test_a_child_answers_messages_in_order() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        assert await seen.messages.get() == "echo: ready"
+        for word in ("one", "two", "three"):
+            assert echoing.send(word)
+        assert [await seen.messages.get() for _ in range(3)] == ["echo: one", "echo: two", "echo: three"]
+
+
+async def test_a_message_larger_than_a_pipe_buffer_arrives_whole() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send("big")
+        assert await seen.messages.get() == b"x" * 5_000_000
+
+
+@pytest.mark.parametrize(("word", "reason"), [("die", "exited with status 3"), ("raise", "exited with status 1")])
+async def test_a_child_that_ends_comes_back_and_says_why_it_went(word: str, reason: str) -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send(word)
+        ended = await seen.exits.get()
+        assert ended.reason == reason
+        assert ended.failures == 1
+        assert await seen.messages.get() == "echo: ready"
+        assert echoing.pid == seen.pids[1] != seen.pids[0]
+
+
+async def test_a_killed_child_names_the_signal() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        os.kill(echoing.pid or 0, signal.SIGKILL)
+        assert (await seen.exits.get()).reason == "killed by SIGKILL"
+
+
+async def test_deaths_in_a_row_are_counted() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        for expected in (1, 2, 3):
+            await seen.messages.get()
+            echoing.send("die")
+            assert (await seen.exits.get()).failures == expected
+
+
+async def test_a_silent_child_is_killed_and_replaced() -> None:
+    seen = Remembering()
+    async with child(seen, RestartPolicy(first_wait_s=0.01, silence_s=1.5)) as echoing:
+        await seen.messages.get()
+        echoing.send("hang")
+        assert (await seen.exits.get()).hung
+        assert await seen.messages.get() == "echo: ready"
+
+
+async def test_an_idle_child_is_not_taken_for_silent() -> None:
+    seen = Remembering()
+    async with child(seen, RestartPolicy(silence_s=1.5)):
+        await seen.messages.get()
+        await asyncio.sleep(2.5)
+        assert seen.exits.empty()
+
+
+async def test_standard_error_is_handed_on_and_kept_for_the_obituary() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send("complain")
+        assert await seen.lines.get() == "a complaint"
+        echoing.send("die")
+        assert (await seen.exits.get()).stderr_tail == ("a complaint",)
+
+
+async def test_closing_leaves_no_process_behind_even_when_it_hangs() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send("hang")
+        pid = echoing.pid or 0
+    await asyncio.wait_for(gone(pid), 2)
+    assert not echoing.send("anyone?")
+
+
+def test_waits_double_up_to_the_limit() -> None:
+    policy = RestartPolicy(first_wait_s=0.1, max_wait_s=1.0)
+    assert [policy.wait(n) for n in range(1, 7)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
+    assert policy.wait(10_000) == 1.0
