@@ -1,0 +1,114 @@
+"""The embedded store: makes itself once, gives back what was put in, says clearly what it can not read."""
+
+import asyncio
+import multiprocessing
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from service_chat.records.ports import RecordStore
+from service_chat.records.sqlite import SCHEMA_VERSION, SqliteRecords, connect, create
+from service_chat.records.synthetic import MRNS, synthetic_patients
+from serving.errors import DependencyFailed, NotFound
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "not" / "there" / "records.db"
+
+
+async def test_the_store_gives_back_every_patient_as_it_was_put_in(path: Path) -> None:
+    store = await SqliteRecords.open(path)
+    try:
+        for expected in synthetic_patients():
+            assert await store.patient(expected.mrn) == expected
+        assert await store.mrns() == tuple(sorted(MRNS))
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.parametrize("mrn", ["P999999", "", "p000123", "P000123 ", "' OR 1=1 --", "../P000123"])
+async def test_an_unknown_number_is_not_found(path: Path, mrn: str) -> None:
+    store: RecordStore = await SqliteRecords.open(path)
+    try:
+        with pytest.raises(NotFound) as refused:
+            await store.patient(mrn)
+        assert mrn == "" or mrn not in str(refused.value)
+    finally:
+        await store.aclose()
+
+
+async def test_an_existing_file_is_read_and_not_made_anew(path: Path) -> None:
+    await asyncio.to_thread(create, path, synthetic_patients()[:1])
+    store = await SqliteRecords.open(path)
+    try:
+        assert await store.mrns() == ("P000001",)
+    finally:
+        await store.aclose()
+
+
+async def test_a_file_of_another_version_is_refused_by_both_numbers(path: Path) -> None:
+    await asyncio.to_thread(create, path, [])
+    await asyncio.to_thread(_execute, path, "PRAGMA user_version = 7")
+    with pytest.raises(DependencyFailed, match=f"schema 7, this release reads {SCHEMA_VERSION}"):
+        await SqliteRecords.open(path)
+
+
+async def test_a_file_that_is_no_database_is_a_failed_dependency() -> None:
+    not_a_database = Path(__file__)
+    with pytest.raises(DependencyFailed):
+        await SqliteRecords.open(not_a_database)
+
+
+async def test_a_place_that_can_not_be_written_is_a_failed_dependency(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DependencyFailed):
+        await SqliteRecords.open(tmp_path / "file" / "records.db")
+
+
+async def test_a_damaged_row_is_a_failed_dependency_that_quotes_nothing(path: Path) -> None:
+    await asyncio.to_thread(create, path, synthetic_patients())
+    await asyncio.to_thread(_execute, path, "UPDATE patients SET birth_date = 'a secret' WHERE mrn = 'P000123'")
+    store = await SqliteRecords.open(path)
+    try:
+        with pytest.raises(DependencyFailed) as failed:
+            await store.patient("P000123")
+        assert "secret" not in f"{failed.value.message} {failed.value.details}"
+        assert (await store.patient("P000001")).mrn == "P000001"
+    finally:
+        await store.aclose()
+
+
+def test_the_connection_can_not_write(path: Path) -> None:
+    with closing(connect(path)) as connection, pytest.raises(sqlite3.OperationalError, match="readonly"):
+        connection.execute("DELETE FROM patients")
+
+
+def test_processes_that_start_together_all_find_a_whole_store(path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        counts = pool.map(_open_and_count, [path] * 6, chunksize=1)
+    assert counts == [51] * 6
+    assert [entry.name for entry in path.parent.iterdir()] == ["records.db"]
+
+
+def _open_and_count(path: Path) -> int:
+    with closing(connect(path)) as connection:
+        count: int = connection.execute("SELECT count(*) FROM patients").fetchone()[0]
+        return count
+
+
+def test_a_build_that_fails_leaves_nothing_behind(path: Path) -> None:
+    twice = synthetic_patients()[0]
+    with pytest.raises(sqlite3.IntegrityError):
+        create(path, [twice, twice])
+    assert list(path.parent.iterdir()) == []
+
+
+def _execute(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
