@@ -1,0 +1,79 @@
+# One word for each thing a person does here. `make help` lists them; every target sets up what it needs first.
+SHELL := bash
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+STAGE := @scripts/stage.sh
+PYTEST := $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos load bench \
+        tools images changelog clean
+
+help: ## List what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+setup: ## Make the environment: Python packages and the chat model's engine (quick when nothing changed)
+	@scripts/setup.sh
+
+demo: setup ## Start both services, ask each one question, show the answers (Ctrl-C ends it; DEMO_EXIT=1 ends by itself)
+	@$(PY) scripts/demo.py
+
+run-chat: setup ## Run the chat service on 127.0.0.1:8002
+	@$(PY) -m service_chat
+
+run-inference: setup ## Run the forecast service on 127.0.0.1:8000
+	@$(PY) -m inference_container serve
+
+check: lint types ## The quick round: format, lint, import contracts, types, unit and contract tests
+	@printf '\n== unit and contract tests\n'
+	@$(PYTEST) tests/unit tests/contract
+
+test: lint types ## All that CI runs: check plus the integration tests
+	@printf '\n== unit, contract and integration tests\n'
+	@$(PYTEST) tests/unit tests/contract tests/integration
+
+lint: setup ## Format, lint and import contracts
+	$(STAGE) "format (ruff)" $(PY) -m ruff format --check .
+	$(STAGE) "lint (ruff)" $(PY) -m ruff check .
+	$(STAGE) "import contracts" .venv/bin/lint-imports
+
+types: setup ## Types of code and tests (mypy --strict)
+	$(STAGE) "types (mypy)" $(PY) -m mypy
+
+format: setup ## Format the code and mend what the linter can mend
+	@$(PY) -m ruff check --fix-only --quiet . && $(PY) -m ruff format .
+
+unit: setup ## Unit tests
+	@$(PYTEST) tests/unit
+
+contract: setup ## Contract tests: names people alert on, OpenAPI, the timeout ladder
+	@$(PYTEST) tests/contract
+
+integration: setup ## Integration tests: whole services on loopback, with real models
+	@$(PYTEST) tests/integration
+
+chaos: setup ## Chaos tests: kill, hang up, drain mid-flight; afterwards one good request succeeds
+	@$(PYTEST) tests/chaos
+
+load: setup ## Load both services on loopback for a few seconds each and judge the result (LOAD_USERS, LOAD_SECONDS)
+	@$(PY) locust/run.py chat
+	@$(PY) locust/run.py inference
+
+bench: setup ## Measure health and throughput of /predict at 1, 10 and 50 connections, idle against busy
+	@$(PY) bench/predict_latency.py
+
+tools: ## Make .venv-tools: checkov, hadolint, compose schema, towncrier (part of setup)
+	@scripts/setup.sh tools
+
+images: tools ## Lint the Dockerfiles and the compose file
+	$(STAGE) "hadolint" .venv-tools/bin/hadolint docker/chat.Dockerfile docker/inference.Dockerfile
+	$(STAGE) "compose schema" .venv-tools/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+changelog: tools ## Write CHANGELOG.md from changelog.d/ (VERSION=x.y.z)
+	@.venv-tools/bin/towncrier build --config changelog.d/towncrier.toml --dir . --version "$(VERSION)"
+
+clean: ## Remove environments and caches of this checkout (the built engine stays in the user's cache)
+	@rm -rf .venv .venv-tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
