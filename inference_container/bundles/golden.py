@@ -4,7 +4,8 @@ Each window is a request body as a client would send it, so the check covers the
 scaling, weights and calendar. `training` records them from the tail of the data; `loader` checks them at every load.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import orjson
@@ -19,14 +20,15 @@ from serving.errors import SluiceError
 #: Largest error allowed, in units of the target's scale. float32 kernels of other machines differ by some 1e-6.
 TOLERANCE = 1e-4
 
-_Cell = float | str | None
+#: A value of a request column.
+Cell: TypeAlias = float | str | None
 
 
 class GoldenWindow(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     #: Columns as in the `data` of a request, the time column included, raw units.
-    data: dict[str, list[_Cell]]
+    data: dict[str, list[Cell]]
     #: Target name to the forecast of each native step, raw units.
     expected: dict[str, list[float]]
 
@@ -57,13 +59,13 @@ def decode_golden(encoded: bytes) -> Golden:
         raise BundleRefused(f"golden.json is not valid: {error.errors()[0]['msg']}.") from error
 
 
-def record_golden(inferencer: Inferencer, windows: Sequence[dict[str, list[_Cell]]]) -> Golden:
+def record_golden(inferencer: Inferencer, windows: Sequence[Mapping[str, list[Cell]]]) -> Golden:
     """Forecast each window and write down the answers."""
     recorded = []
     for data in windows:
         values = _replay(inferencer, data)
         expected = {name: values[:, at].tolist() for at, name in enumerate(inferencer.plan.output.targets)}
-        recorded.append(GoldenWindow(data=data, expected=expected))
+        recorded.append(GoldenWindow(data=dict(data), expected=expected))
     return Golden(windows=tuple(recorded), tolerance=TOLERANCE)
 
 
@@ -96,6 +98,6 @@ def check_golden(golden: Golden, inferencer: Inferencer) -> float:
     return worst
 
 
-def _replay(inferencer: Inferencer, data: dict[str, list[_Cell]]) -> FloatArray:
+def _replay(inferencer: Inferencer, data: Mapping[str, list[Cell]]) -> FloatArray:
     frame = frame_from_columns(data, inferencer.plan.input)
     return inferencer.forecast(frame, inferencer.plan.output.horizon).values

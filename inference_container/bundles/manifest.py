@@ -10,7 +10,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from inference_container.forecasting.plan import (
-    Architecture,
     CalendarName,
     ForecastPlan,
     GapPolicy,
@@ -26,6 +25,8 @@ FORMAT = "bundle/1"
 MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "model.safetensors", "golden.json"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+#: Also the name of its directory.
+BundleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -122,7 +123,7 @@ class Metrics(_Part):
 class Manifest(_Part):
     format: Literal["bundle/1"]
     bundle_id: Sha256
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+    name: BundleName
     created_at: datetime
     files: dict[str, FileEntry]
     model: Annotated[RecurrentModel | LinearModel, Field(discriminator="arch")]
@@ -134,71 +135,75 @@ class Manifest(_Part):
 
     @model_validator(mode="after")
     def _relations(self) -> Self:
-        columns, targets = self.input.columns, self.output.targets
+        columns, targets = set(self.input.columns), set(self.output.targets)
         claims = (
             (set(self.files) == {WEIGHTS, GOLDEN}, f"files must be exactly {WEIGHTS} and {GOLDEN}"),
-            (len(set(columns)) == len(columns), "input.columns repeats a name"),
-            (len(set(targets)) == len(targets), "output.targets repeats a name"),
-            (set(targets) <= set(columns), "output.targets must be input.columns: the model predicts their change"),
-            (not set(columns) & set(self.input.time_column), "input.columns holds a name of the time column"),
-            ("ts" not in targets, "output.targets holds ts, which is the time in every answer"),
-            (len(set(self.input.calendar)) == len(self.input.calendar), "input.calendar repeats a name"),
-            (set(self.scaler.columns) == set(columns), "scaler.columns must be exactly input.columns"),
-            (
-                not self.output.recursive or set(columns) == set(targets),
-                "output.recursive needs every input column to be a target: others have no future to read",
-            ),
-            (
-                self.output.max_steps >= self.output.horizon
-                if self.output.recursive
-                else self.output.max_steps == self.output.horizon,
-                "output.max_steps must equal output.horizon, or be at least that when recursive",
-            ),
-            (set(self.metrics.targets) == set(targets), "metrics.targets must be exactly output.targets"),
+            (set(self.scaler.columns) == columns, "scaler.columns must be exactly input.columns"),
+            (set(self.metrics.targets) == targets, "metrics.targets must be exactly output.targets"),
             (self.created_at.utcoffset() is not None, "created_at needs a time zone"),
         )
         broken = [sentence for holds, sentence in claims if not holds]
+        broken += broken_relations(self.input, self.output)
         if broken:
             raise ValueError("; ".join(broken))
         return self
 
     def plan(self) -> ForecastPlan:
         """What the forecast computes with."""
-        source = self.input
-        columns = source.columns
-        scales = [self.scaler.columns[name] for name in columns]
-        plan = InputPlan(
-            time_columns=source.time_column,
-            freq_seconds=source.freq_seconds,
-            columns=columns,
-            calendar=source.calendar,
+        return make_plan(self.bundle_id, self.model, self.input, self.output, self.scaler)
+
+
+def broken_relations(source: Input, output: Output) -> list[str]:
+    """What does not fit between input and output, a sentence each; the trainer asks before it trains."""
+    columns, targets = source.columns, output.targets
+    claims = (
+        (len(set(columns)) == len(columns), "input.columns repeats a name"),
+        (len(set(targets)) == len(targets), "output.targets repeats a name"),
+        (set(targets) <= set(columns), "output.targets must be input.columns: the model predicts their change"),
+        (not set(columns) & set(source.time_column), "input.columns holds a name of the time column"),
+        ("ts" not in targets, "output.targets holds ts, which is the time in every answer"),
+        (len(set(source.calendar)) == len(source.calendar), "input.calendar repeats a name"),
+        (
+            not output.recursive or set(columns) == set(targets),
+            "output.recursive needs every input column to be a target: others have no future to read",
+        ),
+        (
+            output.max_steps >= output.horizon if output.recursive else output.max_steps == output.horizon,
+            "output.max_steps must equal output.horizon, or be at least that when recursive",
+        ),
+    )
+    return [sentence for holds, sentence in claims if not holds]
+
+
+def make_plan(
+    bundle_id: str, model: RecurrentModel | LinearModel, source: Input, output: Output, scaler: ScalerEntry
+) -> ForecastPlan:
+    """The plan of manifest parts that belong together; the trainer needs one before there is a manifest."""
+    scales = [scaler.columns[name] for name in source.columns]
+    inputs = InputPlan(
+        time_columns=source.time_column,
+        freq_seconds=source.freq_seconds,
+        columns=source.columns,
+        calendar=source.calendar,
+        input_len=source.input_len,
+        nan_policy=source.nan_policy,
+        gap_policy=source.gap_policy,
+    )
+    recurrent = model.hyper if isinstance(model, RecurrentModel) else None
+    return ForecastPlan(
+        bundle_id=bundle_id,
+        input=inputs,
+        output=OutputPlan(
+            targets=output.targets, horizon=output.horizon, recursive=output.recursive, max_steps=output.max_steps
+        ),
+        scaling=ScalingPlan(tuple(each.center for each in scales), tuple(each.scale for each in scales)),
+        network=NetworkPlan(
+            arch=model.arch,
             input_len=source.input_len,
-            nan_policy=source.nan_policy,
-            gap_policy=source.gap_policy,
-        )
-        hidden, layers = (
-            (self.model.hyper.hidden, self.model.hyper.layers) if isinstance(self.model, RecurrentModel) else (0, 0)
-        )
-        arch: Architecture = self.model.arch
-        return ForecastPlan(
-            bundle_id=self.bundle_id,
-            input=plan,
-            output=OutputPlan(
-                targets=self.output.targets,
-                horizon=self.output.horizon,
-                recursive=self.output.recursive,
-                max_steps=self.output.max_steps,
-            ),
-            scaling=ScalingPlan(
-                center=tuple(each.center for each in scales), scale=tuple(each.scale for each in scales)
-            ),
-            network=NetworkPlan(
-                arch=arch,
-                input_len=source.input_len,
-                features=plan.features,
-                horizon=self.output.horizon,
-                target_positions=tuple(columns.index(name) for name in self.output.targets),
-                hidden=hidden,
-                layers=layers,
-            ),
-        )
+            features=inputs.features,
+            horizon=output.horizon,
+            target_positions=tuple(source.columns.index(name) for name in output.targets),
+            hidden=recurrent.hidden if recurrent else 0,
+            layers=recurrent.layers if recurrent else 0,
+        ),
+    )

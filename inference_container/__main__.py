@@ -1,0 +1,191 @@
+"""The command line: `serve`, `train`, `bundle show`, `bundle verify`, `demo-data`.
+
+Commands import what they need when they run: `--help` and a refused argument answer without numpy, and a bundle of a
+linear model is trained and verified without torch.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from serving.errors import SluiceError
+
+if TYPE_CHECKING:
+    from inference_container.training.data import GridReport
+    from inference_container.training.fit import Progress
+
+app = typer.Typer(
+    name="inference_container",
+    help="Forecasts over HTTP and Kafka, and the bundles they come from.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+bundle_app = typer.Typer(help="Look at a bundle, or check it.", no_args_is_help=True)
+app.add_typer(bundle_app, name="bundle")
+
+_BundlePath = Annotated[Path, typer.Argument(help="Directory of the bundle.", show_default=False)]
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """What a person can put right is one sentence on stderr and status 2; a traceback is for our own mistakes."""
+    try:
+        yield
+    except SluiceError as error:
+        typer.echo(f"{error.code}: {error.message}", err=True)
+        raise typer.Exit(2) from error
+    except OSError as error:
+        typer.echo(f"{error.filename or ''}: {error.strerror or error}", err=True)
+        raise typer.Exit(2) from error
+
+
+@app.command()
+def serve(
+    bundle: Annotated[
+        Path | None, typer.Option(help="Directory of the bundle to serve; without it the settings decide.")
+    ] = None,
+) -> None:
+    """Serve forecasts until SIGTERM."""
+    from inference_container.main import run
+
+    run(bundle)
+
+
+@app.command("demo-data")
+def demo_data(
+    out: Annotated[Path, typer.Option(help="CSV file to write.", show_default=False)],
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Days from 2025-01-06 on.")] = 60,
+    freq_seconds: Annotated[int, typer.Option(min=1, max=86_400, help="Seconds between rows.")] = 900,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same file.")] = 0,
+) -> None:
+    """Write synthetic traffic with a daily and a weekly rhythm: columns time, down, up, users."""
+    from inference_container.training.demo_data import write_demo_data
+
+    with _plain_errors():
+        rows = write_demo_data(out, days=days, freq_seconds=freq_seconds, seed=seed)
+    typer.echo(f"{rows} rows in {out}")
+
+
+@app.command()
+def train(
+    csv: Annotated[Path, typer.Argument(help="CSV file with a header line.", show_default=False)],
+    target: Annotated[list[str], typer.Option(help="Column to forecast; may be repeated.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory that receives the bundle's directory.")] = Path("bundles"),
+    time: Annotated[str, typer.Option(help="The time column: ISO-8601, UTC unless it says otherwise.")] = "time",
+    columns: Annotated[str, typer.Option(help="Inputs, comma-separated, in order; default: the targets.")] = "",
+    input_len: Annotated[int, typer.Option(min=1, help="Rows the model reads.")] = 48,
+    horizon: Annotated[int, typer.Option(min=1, help="Steps of one forward pass.")] = 24,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="Feed forecasts back to reach this far; every column must be a target.")
+    ] = None,
+    model: Annotated[Literal["gru", "lstm", "linear"], typer.Option(help="Architecture.")] = "gru",
+    name: Annotated[str, typer.Option(help="Name of the bundle and its directory; default: file-target-model.")] = "",
+    freq_seconds: Annotated[int | None, typer.Option(min=1, help="Grid; default: the most common step.")] = None,
+    gap_policy: Annotated[Literal["reject", "resample"], typer.Option(help="What a gap in the rows does.")] = "reject",
+    nan_policy: Annotated[Literal["reject", "ffill"], typer.Option(help="What a missing value does.")] = "reject",
+    scaler: Annotated[Literal["minmax", "standard", "robust", "none"], typer.Option(help="Scaling.")] = "standard",
+    hidden: Annotated[int, typer.Option(min=1, help="Width of a recurrent layer.")] = 64,
+    layers: Annotated[int, typer.Option(min=1, help="Recurrent layers.")] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Most epochs.")] = 60,
+    patience: Annotated[int, typer.Option(min=1, help="Epochs without a better validation loss.")] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows per training step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(min=0, help="Of AdamW.")] = 1e-2,
+    ridge: Annotated[float, typer.Option(min=0, help="Penalty of the linear model.")] = 0.01,
+    season: Annotated[int | None, typer.Option(min=1, help="Steps of a season; default: a day, or a week.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed, data and versions give the same bundle.")] = 0,
+    allow_worse: Annotated[bool, typer.Option("--allow-worse", help="Write it even if it loses.")] = False,
+) -> None:
+    """Train a model, back-test it and write a bundle. Status 1 when it loses to persistence."""
+    from inference_container.training.backtest import markdown
+    from inference_container.training.fit import FitOptions
+    from inference_container.training.pipeline import Listener
+    from inference_container.training.pipeline import train as run_training
+    from inference_container.training.spec import TrainSpec
+
+    spec = TrainSpec(
+        csv=csv,
+        time_column=time,
+        columns=tuple(columns.split(",")) if columns else tuple(target),
+        targets=tuple(target),
+        input_len=input_len,
+        horizon=horizon,
+        arch=model,
+        out=out,
+        name=name or f"{csv.stem}-{'-'.join(target)}-{model}".lower(),
+        cli=shlex.join(["python", "-m", "inference_container", *sys.argv[1:]]),
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        freq_seconds=freq_seconds,
+        gap_policy=gap_policy,
+        nan_policy=nan_policy,
+        scaler=scaler,
+        max_steps=max_steps,
+        hidden=hidden,
+        layers=layers,
+        season=season,
+        allow_worse=allow_worse,
+        options=FitOptions(
+            seed=seed,
+            ridge=ridge,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+        ),
+    )
+    with _plain_errors():
+        result = run_training(spec, Listener(report=_show_report, progress=_show_progress))
+    typer.echo(markdown(result.scores))
+    if result.path is None:
+        typer.echo("The model loses to persistence; no bundle was written (--allow-worse writes it).", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"bundle: {result.path}")
+
+
+@bundle_app.command("show")
+def bundle_show(path: _BundlePath) -> None:
+    """Print the manifest, after checking it and the files it lists."""
+    from inference_container.bundles.loader import load_bundle
+
+    with _plain_errors():
+        bundle = load_bundle(path)
+    typer.echo(bundle.manifest.model_dump_json(indent=2))
+
+
+@bundle_app.command("verify")
+def bundle_verify(path: _BundlePath) -> None:
+    """Check files, manifest and golden windows as a worker does at its start. Status 2 when the bundle is refused."""
+    from inference_container.bundles.loader import load_bundle, open_inferencer
+
+    with _plain_errors():
+        bundle = load_bundle(path)
+        inferencer, worst = open_inferencer(bundle)
+    typer.echo(f"{bundle.manifest.name} {bundle.manifest.bundle_id}")
+    typer.echo(
+        f"files, manifest and {len(bundle.golden.windows)} golden windows agree on {inferencer.backend.name}: "
+        f"largest error {worst:.2g} of the scale, {bundle.golden.tolerance:g} allowed"
+    )
+
+
+def _show_report(report: "GridReport") -> None:
+    for line in report.lines():
+        typer.echo(line)
+
+
+def _show_progress(progress: "Progress") -> None:
+    mark = " *" if progress.best else ""
+    typer.echo(
+        f"epoch {progress.epoch}: train {progress.train_loss:.4f} validation {progress.validation_loss:.4f}{mark}"
+    )
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,192 @@
+"""One training run, told in order: read, report, split, scale, fit, back-test, judge, write.
+
+`python -m inference_container train` calls `train` and prints what it returns. A model that loses to persistence is not
+written unless the caller insists.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from inference_container.bundles.golden import Cell, record_golden
+from inference_container.bundles.manifest import (
+    ColumnScale,
+    Metrics,
+    ScalerEntry,
+    Split,
+    TargetMetrics,
+    Training,
+    make_plan,
+)
+from inference_container.bundles.writer import Draft, write_bundle
+from inference_container.errors import TooFewRows
+from inference_container.forecasting.backends.protocol import Backend, open_backend
+from inference_container.forecasting.frame import Frame, frame_from_columns
+from inference_container.forecasting.inferencer import Inferencer
+from inference_container.forecasting.plan import (
+    Architecture,
+    FloatArray,
+    ForecastPlan,
+)
+from inference_container.forecasting.scaling import Scaler, fit_scaling
+from inference_container.forecasting.windows import MAX_GAP_STEPS, cut_window
+from inference_container.training.backtest import Backtest, score
+from inference_container.training.data import GridReport, Series, common_step, grid_report, read_csv, regularise
+from inference_container.training.fit import Progress, fit
+from inference_container.training.spec import TrainSpec, check, input_of, model_of, output_of
+from inference_container.training.windows import WindowSet, cut_parts, split_rows
+from serving.errors import SluiceError
+
+_GOLDEN_WINDOWS = 4
+_FORWARD_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    report: GridReport
+    #: One per target.
+    scores: tuple[Backtest, ...]
+    #: The bundle; None when the model lost to persistence and that was not allowed.
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """Who watches a run."""
+
+    report: Callable[[GridReport], None] = lambda report: None
+    progress: Callable[[Progress], None] = lambda progress: None
+
+
+def train(spec: TrainSpec, listener: Listener | None = None) -> TrainResult:
+    """Run it.
+
+    Raises:
+        InvalidInput: the specification contradicts itself; its subclass InvalidSeries: the file can not be trained on.
+        BundleRefused: the parts do not make a bundle, or what was written does not pass its own check.
+        OSError: the file can not be read or the bundle not written.
+    """
+    listener = listener or Listener()
+    check(spec)
+    table = read_csv(spec.csv, spec.time_column, spec.columns)
+    freq = spec.freq_seconds or common_step(table.frame.times)
+    report = grid_report(table.frame, spec.columns, freq)
+    listener.report(report)
+
+    source = input_of(spec, freq)
+    output = output_of(spec)
+    model = model_of(spec)
+    # A plan before there is a scaler: the grid is needed to fit one.
+    unscaled = ScalerEntry(kind="none", columns={name: ColumnScale(center=0.0, scale=1.0) for name in spec.columns})
+    series = regularise(table.frame, make_plan("", model, source, output, unscaled).input)
+    split = split_rows(len(series.grid.times))
+    scaling = fit_scaling(series.grid.values[: split.train_end], spec.scaler)
+    scaler = ScalerEntry(
+        kind=spec.scaler,
+        columns={
+            name: ColumnScale(center=center, scale=scale)
+            for name, center, scale in zip(spec.columns, scaling.center, scaling.scale, strict=True)
+        },
+    )
+    plan = make_plan("", model, source, output, scaler)
+    parts = cut_parts(series, plan.input, plan.output, plan.scaling)
+    weights = fit(plan.network, parts.train, parts.validation, spec.options, listener.progress)
+
+    backend = open_backend(plan.network, weights)
+    scores = tuple(_backtest(spec, plan, backend, series, parts.test))
+    if not spec.allow_worse and not all(each.beats_persistence for each in scores):
+        return TrainResult(report, scores, None)
+    draft = Draft(
+        name=spec.name,
+        created_at=spec.created_at,
+        model=model,
+        input=source,
+        output=output,
+        scaler=scaler,
+        training=Training(
+            data_sha256=table.sha256,
+            rows=report.rows,
+            split=Split(
+                train=split.train_end,
+                validation=split.validation_end - split.train_end,
+                test=split.rows - split.validation_end,
+            ),
+            seed=spec.options.seed,
+            cli=spec.cli,
+            versions=_versions(spec.arch),
+        ),
+        metrics=_metrics(scores),
+    )
+    golden = record_golden(Inferencer(plan, backend), _golden_windows(table.frame, plan))
+    return TrainResult(report, scores, write_bundle(draft, weights, golden, spec.out))
+
+
+def _backtest(
+    spec: TrainSpec, plan: ForecastPlan, backend: Backend, series: Series, test: WindowSet
+) -> Iterator[Backtest]:
+    scaled = np.concatenate(
+        [
+            backend.forward(test.inputs(test.ends[start : start + _FORWARD_BATCH]))
+            for start in range(0, len(test.ends), _FORWARD_BATCH)
+        ]
+    )
+    positions = plan.network.target_positions
+    forecast: FloatArray = Scaler(plan.scaling).select(positions).invert(scaled)
+    season = spec.season or _season(plan.input.freq_seconds)
+    for at, (name, position) in enumerate(zip(plan.output.targets, positions, strict=True)):
+        truth, observed = series.grid.values[:, position], series.observed[:, position]
+        yield score(name, truth, observed, test.ends, forecast[:, :, at], season)
+
+
+def _season(freq_seconds: int) -> int:
+    day, week = 86_400, 604_800
+    return max(1, (day if freq_seconds * 2 <= day else week) // freq_seconds)
+
+
+def _metrics(scores: Sequence[Backtest]) -> Metrics:
+    targets = {
+        each.target: TargetMetrics(
+            rmse=each.mean("rmse"),
+            mae=each.mean("mae"),
+            persistence_rmse=each.mean("persistence_rmse"),
+            seasonal_naive_rmse=each.mean("seasonal_rmse"),
+        )
+        for each in scores
+    }
+    return Metrics(targets=targets, n_windows=max(score.windows for each in scores for score in each.horizons))
+
+
+def _golden_windows(frame: Frame, plan: ForecastPlan) -> list[dict[str, list[Cell]]]:
+    """Windows of the raw file, from its tail backwards, as a client would send them."""
+    reach = (plan.input.input_len - 1 + MAX_GAP_STEPS) * plan.step
+    found: list[dict[str, list[Cell]]] = []
+    # Spread over the last part of the file, so that they do not all show the same weather.
+    stride = max(1, len(frame.times) // (8 * _GOLDEN_WINDOWS))
+    for end in range(len(frame.times) - 1, -1, -stride):
+        start = int(np.searchsorted(frame.times, frame.times[end] - reach))
+        rows = slice(start, end + 1)
+        data: dict[str, list[Cell]] = {
+            plan.input.time_columns[0]: [moment.isoformat() for moment in frame.times[rows].tolist()]
+        }
+        for position, name in enumerate(plan.input.columns):
+            values = frame.values[rows, position].tolist()
+            data[name] = [None if value != value else value for value in values]
+        try:
+            cut_window(frame_from_columns(data, plan.input), plan.input)
+        except SluiceError:
+            continue  # a hole: such a window would be refused in production too
+        found.append(data)
+        if len(found) == _GOLDEN_WINDOWS:
+            return found
+    if len(found) < 2:
+        raise TooFewRows("Fewer than two windows of the file can serve as golden windows.", rows=len(frame.times))
+    return found
+
+
+def _versions(arch: Architecture) -> dict[str, str]:
+    names = ["numpy"] if arch == "linear" else ["numpy", "torch"]
+    return {"python": platform.python_version()} | {name: version(name) for name in names}
