@@ -16,9 +16,8 @@ from inference_container.metrics import InferenceMetrics
 from inference_container.process_pool import ProcessPool
 from inference_container.services.predict import ForecastLane, Predict
 from inference_container.settings import InferenceSettings
-from serving import events as floor_events
 from serving.clock import Clock, SystemClock
-from serving.errors import Draining
+from serving.drain import drain
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
 
@@ -67,7 +66,7 @@ class Runtime:
         await self._stack.enter_async_context(self._dispatcher)
         note = asyncio.create_task(self._note_ready(time.perf_counter()), name="note-ready")
         self._stack.callback(note.cancel)
-        self._stack.push_async_callback(self._drain)
+        self._stack.push_async_callback(drain, self.lane, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -81,19 +80,6 @@ class Runtime:
         if model is not None:
             self.metrics.model.labels(model.bundle_id, model.name, model.backend).set(1)
         events.startup_model_ready(ready_ms=self.startup_ready_ms)
-
-    async def _drain(self) -> None:
-        grace = self.settings.uvicorn_timeout_graceful_shutdown
-        floor_events.shutdown_begun(grace_s=grace, depth=self.lane.depth)
-        self.lifecycle.to(State.DRAINING)
-        self.lane.close()
-        try:
-            async with asyncio.timeout(grace):
-                await self.lane.drained()
-        except TimeoutError:
-            pass
-        left = self.lane.abandon(Draining("The grace of the shutdown ended before the forecast.", retry_after_s=1))
-        floor_events.shutdown_done(drained=left == 0, abandoned=left)
 
 
 def _bundle_path(named: str) -> Path | None:

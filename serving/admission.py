@@ -173,6 +173,10 @@ class BoundedQueue(Generic[I, R]):
         self._freed.set()
         return taken
 
+    def position(self, ticket: Ticket[I, R]) -> int | None:
+        """How many tickets stand before this one; None once it runs."""
+        return next((place for place, other in enumerate(self._waiting) if other is ticket), None)
+
     def retry_after_s(self) -> int:
         """Whole seconds until a place is expected, at least 1 (RFC 9110 §10.2.3 allows integers only)."""
         return max(1, math.ceil(self.depth * self._pace.interval_s))

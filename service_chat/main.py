@@ -1,0 +1,67 @@
+"""The chat service as an ASGI application, and `run`, which `python -m service_chat` calls."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from service_chat import errors
+from service_chat.routers.operations import operations_router
+from service_chat.routers.triage import triage_router
+from service_chat.settings import ChatSettings
+from service_chat.wiring import Runtime
+from serving.errors import SluiceError
+from serving.http.admin import admin_router
+from serving.http.app import add_floor
+from serving.http.exposition import metrics_router
+from serving.http.problems import as_it_is
+from serving.http.server import serve, settings_or_exit
+from serving.logging import configure_logging
+
+SERVICE = "chat"
+VERSION = "0.1.0"
+DESCRIPTION = (
+    "Answers a patient's question from their record. Research and demonstration software, not a medical device."
+)
+
+#: The door's part of the error table: what only this service knows.
+STATUS: dict[type[SluiceError], int] = {errors.ModeNotAllowed: 422}
+
+
+def create_app(settings: ChatSettings) -> FastAPI:
+    """Nothing is opened here: the records open and the model loads when the application's lifespan begins."""
+    runtime = Runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes)
+        settings.warn_of_announced()
+        async with runtime:
+            yield
+
+    app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
+    app.include_router(triage_router(runtime.triage, settings.triage_deadline_seconds, runtime.clock, VERSION))
+    app.include_router(operations_router(runtime, VERSION, DESCRIPTION))
+    app.include_router(metrics_router(runtime.metrics))
+    app.include_router(admin_router(settings.admin_token, settings))
+    shape = compat_shape if settings.compat_errors else as_it_is
+    add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS, shape)
+    return app
+
+
+def compat_shape(problem: dict[str, Any]) -> dict[str, Any]:
+    """The predecessor's error bodies: a list under `detail` for a 422 of the schema, else an object."""
+    if "errors" in problem:
+        return {"detail": problem["errors"]}
+    sentence = problem["detail"].rstrip(".")
+    old = {"error": sentence, "trace_id": problem["trace_id"]}
+    if "patient_mrn" in problem:
+        old["patient_mrn"] = problem["patient_mrn"]
+    return {"detail": old}
+
+
+def run() -> None:
+    """Serves until told to end."""
+    settings = settings_or_exit(ChatSettings)
+    serve(create_app(settings), settings, settings.chat_api_port)

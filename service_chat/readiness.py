@@ -1,0 +1,36 @@
+"""How the engine's state becomes the service's: one function, called on every change of the configured engine.
+
+First load: loading and failed show as they are, so that a rollout of a broken model stops. After that a restart only
+degrades, because records, rules and probes go on; the service turns failed when restarts keep failing.
+"""
+
+from service_chat import events
+from service_chat.engines.protocol import EngineState, EngineStatus
+from serving.lifecycle import Lifecycle, Progress, State
+
+RESTARTING = "engine_restarting"
+#: Deaths or failed loads in a row after which a restart is no longer thought to be about to work.
+GIVE_UP_AFTER = 3
+
+
+def follow_engine(status: EngineStatus, lifecycle: Lifecycle) -> None:
+    if lifecycle.closing:
+        return
+    match status.state:
+        case EngineState.READY:
+            lifecycle.restore(RESTARTING)
+            lifecycle.to(State.READY)
+        case EngineState.LOADING:
+            lifecycle.report(status.progress or Progress("starting"))
+        case EngineState.RESTARTING if lifecycle.ready and status.failures < GIVE_UP_AFTER:
+            lifecycle.degrade(RESTARTING)
+        case EngineState.RESTARTING if status.failures >= GIVE_UP_AFTER:
+            if lifecycle.state is not State.FAILED:
+                events.engine_restarts_keep_failing(failures=status.failures)
+            lifecycle.to(State.FAILED, f"The engine does not come back: {status.reason}")
+        case EngineState.RESTARTING:
+            lifecycle.report(status.progress or Progress("restarting"))
+        case EngineState.FAILED:
+            lifecycle.to(State.FAILED, status.reason)
+        case EngineState.STOPPED:
+            pass

@@ -1,0 +1,71 @@
+"""What the service is, and how it is. None of these touches the engine: they answer while it works."""
+
+from typing import Protocol
+
+from fastapi import APIRouter
+from starlette.responses import JSONResponse
+
+from service_chat.engines.protocol import EngineStatus
+from service_chat.routers.schemas import Health, ModelHealth, Readiness, ServiceInfo
+from service_chat.services.triage import TriageLane
+from serving.http.probes import readiness
+from serving.lifecycle import Lifecycle
+
+
+class Observed(Protocol):
+    """What these routes look at. `wiring` has it; they change nothing of it."""
+
+    lane: TriageLane
+    lifecycle: Lifecycle
+    default_mode: str
+
+    def engine_status(self) -> EngineStatus | None:
+        """None when the model is switched off."""
+        ...
+
+
+def operations_router(runtime: Observed, version: str, description: str) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/", summary="What this service is")
+    async def info() -> ServiceInfo:
+        return ServiceInfo(version=version, description=description, default_llm_mode=runtime.default_mode)
+
+    @router.get("/health", summary="Liveness: does the event loop turn?")
+    async def health() -> Health:
+        return Health(version=version)
+
+    @router.get(
+        "/ready",
+        summary="Readiness: may I send work?",
+        response_class=JSONResponse,
+        responses={200: {"model": Readiness}, 503: {"description": "Not now; phase, percent or reason say why."}},
+    )
+    async def ready() -> JSONResponse:
+        status, body = readiness(runtime.lifecycle)
+        return JSONResponse({**body, "service": "chat-api", "version": version}, status)
+
+    @router.get("/health/model", summary="How far the model is, and which one it is")
+    async def model() -> ModelHealth:
+        status, lane = runtime.engine_status(), runtime.lane.statistics()
+        progress, info = (status.progress, status.model) if status is not None else (None, None)
+        return ModelHealth(
+            llm_mode=runtime.default_mode,
+            state=status.state.value if status is not None else "disabled",
+            phase=progress.phase if progress else None,
+            percent=progress.percent if progress else None,
+            eta_s=progress.eta_s if progress else None,
+            reason=status.reason if status is not None else None,
+            model=info.name if info else None,
+            sha256=info.sha256 if info else None,
+            n_ctx=info.n_ctx if info else None,
+            n_threads=info.n_threads if info else None,
+            threads_from=info.threads_from if info else None,
+            system_info=info.system_info if info else None,
+            starts=status.starts if status is not None else 0,
+            failures=status.failures if status is not None else 0,
+            queue_depth=lane.depth,
+            running=lane.running,
+        )
+
+    return router

