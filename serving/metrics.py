@@ -4,6 +4,9 @@ Whoever fills up says how full it is; this room turns that into samples when the
 heard of Prometheus and a gauge can not go stale. Each process has one `Metrics` with a registry of its own.
 """
 
+import resource
+import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -58,6 +61,12 @@ class Metrics:
         )
         self.http_in_flight = self.gauge("http_requests_in_flight", "HTTP requests being answered now.")
 
+        # Not prometheus_client's process collector: it opens files, and a scrape is answered on the event loop.
+        self.read(
+            Reading("process_cpu_seconds", "CPU time of the API process, user and system.", time.process_time, "counter"),
+            Reading("process_max_resident_memory_bytes", "Peak memory of the API process.", _peak_memory),
+        )
+
     def counter(self, name: str, sentence: str, *labels: str) -> Counter:
         return Counter(name, sentence, labels, registry=self.registry)
 
@@ -79,3 +88,9 @@ class Metrics:
     def names(self) -> list[str]:
         """Every metric name, sorted; a contract test pins them."""
         return sorted({metric.name for metric in self.registry.collect()})
+
+
+def _peak_memory() -> float:
+    """Bytes. Linux counts `ru_maxrss` in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else peak * 1024)

@@ -10,6 +10,13 @@ from tests.fakes.children import Remembering, echo
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Both loops: their transports and process watchers share no code."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 QUICK = RestartPolicy(first_wait_s=0.01, max_wait_s=0.05, grace_s=1.0)
 
 

@@ -1,0 +1,213 @@
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
+
+from serving.admission import BoundedQueue, Ticket
+from serving.clock import SystemClock
+from serving.deadline import Deadline
+from serving.errors import DeadlineExceeded, Draining, QueueFull, SluiceError, WorkFailed
+from tests.fakes.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+Lane = BoundedQueue[int, str]
+
+
+def lane_of(capacity: int) -> tuple[Lane, Deadline]:
+    clock = SystemClock()
+    return Lane(capacity, clock), Deadline.after(30, clock)
+
+
+async def test_a_full_lane_refuses_at_once_and_says_when_to_come_back() -> None:
+    lane, deadline = lane_of(2)
+    lane.try_admit(1, deadline)
+    lane.try_admit(2, deadline)
+    with pytest.raises(QueueFull) as refusal:
+        lane.try_admit(3, deadline)
+    assert refusal.value.details["retry_after_s"] >= 1
+    assert lane.statistics().rejected == 1
+    assert lane.depth == 2
+
+
+async def test_work_is_taken_in_the_order_of_admission() -> None:
+    lane, deadline = lane_of(5)
+    for number in range(5):
+        lane.try_admit(number, deadline)
+    assert [t.item for t in await lane.take(3)] == [0, 1, 2]
+    assert [t.item for t in await lane.take(3)] == [3, 4]
+
+
+async def test_take_waits_for_work() -> None:
+    lane, deadline = lane_of(1)
+    taking = asyncio.create_task(lane.take())
+    await asyncio.sleep(0)
+    assert not taking.done()
+    lane.try_admit(7, deadline)
+    assert [t.item for t in await taking] == [7]
+
+
+async def test_a_caller_that_goes_away_frees_its_place_at_once() -> None:
+    lane, deadline = lane_of(1)
+    waiting = asyncio.create_task(lane.try_admit(1, deadline).result())
+    await asyncio.sleep(0)
+    assert lane.full
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert lane.depth == 0
+    lane.try_admit(2, deadline)
+
+
+async def test_a_ticket_that_nobody_settles_ends_with_its_deadline() -> None:
+    clock = SystemClock()
+    lane = Lane(1, clock)
+    ticket = lane.try_admit(1, Deadline.after(0.01, clock))
+    with pytest.raises(DeadlineExceeded):
+        await ticket.result()
+    assert lane.statistics().expired == 1
+    assert not ticket.settle("late")
+
+
+async def test_admit_waits_for_a_place() -> None:
+    lane, deadline = lane_of(1)
+    first = lane.try_admit(1, deadline)
+    admitting = asyncio.create_task(lane.admit(2, deadline))
+    await asyncio.sleep(0)
+    assert not admitting.done()
+    first.settle("done")
+    assert (await admitting).item == 2
+
+
+async def test_admit_gives_up_with_the_deadline() -> None:
+    clock = SystemClock()
+    lane = Lane(1, clock)
+    lane.try_admit(1, Deadline.after(30, clock))
+    with pytest.raises(DeadlineExceeded):
+        await lane.admit(2, Deadline.after(0.01, clock))
+
+
+async def test_a_closed_lane_admits_nothing_and_drains_what_it_has() -> None:
+    lane, deadline = lane_of(2)
+    ticket = lane.try_admit(1, deadline)
+    lane.close()
+    with pytest.raises(Draining):
+        lane.try_admit(2, deadline)
+    draining = asyncio.create_task(lane.drained())
+    (running,) = await lane.take()
+    await asyncio.sleep(0)
+    assert not draining.done()
+    running.settle("done")
+    await draining
+    assert await ticket.result() == "done"
+
+
+async def test_abandon_settles_waiting_and_running_tickets_alike() -> None:
+    lane, deadline = lane_of(2)
+    tickets = [lane.try_admit(n, deadline) for n in range(2)]
+    await lane.take()
+    assert lane.abandon(Draining()) == 2
+    for ticket in tickets:
+        with pytest.raises(Draining):
+            await ticket.result()
+
+
+async def test_retry_after_follows_the_pace_of_the_work() -> None:
+    clock = ManualClock()
+    lane = Lane(10, clock)
+    tickets = [lane.try_admit(n, Deadline.after(1e6, clock)) for n in range(10)]
+    for _ in range(5):
+        (running,) = await lane.take()
+        clock.turn(4.0)
+        running.settle("done")
+    assert lane.depth == 5
+    assert lane.retry_after_s() == 20
+    assert tickets[5].settled is False
+
+
+@given(capacity=st.integers(-5, 0))
+def test_a_lane_without_places_is_refused(capacity: int) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Lane(capacity, ManualClock())
+
+
+class LaneMachine(RuleBasedStateMachine):
+    """Any order of admitting, taking, settling and leaving: the bound holds and every ticket settles exactly once."""
+
+    tickets = Bundle("tickets")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.clock = ManualClock()
+        self.lane = Lane(3, self.clock)
+        self.outcomes: dict[Ticket[int, str], int] = {}
+
+    def teardown(self) -> None:
+        left = self.lane.abandon(Draining())
+        assert left == sum(count == 0 for count in self.outcomes.values())
+        assert self.lane.depth == self.lane.statistics().running == 0
+        self.loop.close()
+
+    def run(self, work: object) -> None:
+        async def inside() -> None:
+            if callable(work):
+                work()
+
+        self.loop.run_until_complete(inside())
+
+    @precondition(lambda self: not self.lane.full)
+    @rule(target=tickets)
+    def admit(self) -> Ticket[int, str]:
+        admitted: list[Ticket[int, str]] = []
+        self.run(lambda: admitted.append(self.lane.try_admit(0, Deadline.after(60, self.clock))))
+        self.outcomes[admitted[0]] = 0
+        return admitted[0]
+
+    @precondition(lambda self: self.lane.full)
+    @rule()
+    def refuse(self) -> None:
+        def refused() -> None:
+            with pytest.raises(QueueFull):
+                self.lane.try_admit(0, Deadline.after(60, self.clock))
+
+        self.run(refused)
+
+    @precondition(lambda self: self.lane.depth > 0)
+    @rule(at_most=st.integers(1, 4))
+    def take(self, at_most: int) -> None:
+        waiting = self.lane.depth
+        taken = self.loop.run_until_complete(self.lane.take(at_most))
+        assert len(taken) == min(at_most, waiting)
+
+    @rule(ticket=tickets, value=st.text(max_size=2))
+    def settle(self, ticket: Ticket[int, str], value: str) -> None:
+        self.outcomes[ticket] += self._tried(lambda: ticket.settle(value))
+
+    @rule(ticket=consumes(tickets), error=st.sampled_from([DeadlineExceeded(), WorkFailed()]))
+    def fail(self, ticket: Ticket[int, str], error: SluiceError) -> None:
+        self.outcomes[ticket] += self._tried(lambda: ticket.fail(error))
+
+    def _tried(self, settle: object) -> bool:
+        took: list[bool] = []
+        self.run(lambda: took.append(bool(settle()) if callable(settle) else False))
+        return took[0]
+
+    @invariant()
+    def depth_never_exceeds_the_bound(self) -> None:
+        assert self.lane.depth <= self.lane.capacity
+
+    @invariant()
+    def every_ticket_settles_at_most_once(self) -> None:
+        assert all(count == ticket.settled for ticket, count in self.outcomes.items())
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        books = self.lane.statistics()
+        assert books.admitted == books.depth + books.running + books.completed + books.failed + books.expired
+
+
+TestLaneMachine = pytest.mark.filterwarnings("default")(LaneMachine.TestCase)
+TestLaneMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

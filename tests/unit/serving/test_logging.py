@@ -1,0 +1,103 @@
+import json
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from serving import events
+from serving.events import DECLARED, declare
+from serving.logging import LogFormat, configure_logging
+from serving.tracing import Trace, tracing
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    names = ("", "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(x, x.handlers, x.filters, x.level, x.propagate) for x in loggers]
+    yield
+    for logger, handlers, filters, level, propagate in before:
+        logger.handlers, logger.filters, logger.propagate = handlers, filters, propagate
+        logger.setLevel(level)
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def start(log_format: LogFormat = "json", log_probes: bool = False, level: str = "INFO") -> None:
+    configure_logging("test", level, log_format, log_probes)
+
+
+def access(path: str) -> None:
+    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", "GET", path, "1.1", 200)
+
+
+def test_an_event_is_one_json_line_with_time_level_and_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    start()
+    events.child_started(child="engine", pid=7, start=1)
+    (line,) = lines(capsys)
+    assert datetime.fromisoformat(str(line.pop("ts"))).utcoffset() is not None
+    assert line == {
+        **{"event": "child_started", "level": "info", "logger": "serving", "service": "test"},
+        **{"child": "engine", "pid": 7, "start": 1},
+    }
+
+
+@pytest.mark.parametrize("log_format", ["json", "plain"])
+def test_access_lines_have_a_timestamp_and_lose_the_query_string(
+    capsys: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    start(log_format)
+    access("/triage?mrn=P000123")
+    out = capsys.readouterr().err
+    assert "P000123" not in out
+    assert "/triage" in out
+    stamp = json.loads(out)["ts"] if log_format == "json" else out.split()[0]
+    assert datetime.fromisoformat(stamp).utcoffset() is not None
+
+
+def test_probe_lines_are_written_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    start()
+    for path in ("/health", "/ready", "/metrics", "/healthz", "/ready?x=1"):
+        access(path)
+    assert lines(capsys) == []
+    start(log_probes=True)
+    access("/health")
+    assert [line["path"] for line in lines(capsys)] == ["/health"]
+
+
+def test_every_line_inside_a_request_names_its_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    start()
+    with tracing(Trace("a" * 32, "b" * 16, "r")):
+        logging.getLogger("some.library").warning("hello")
+    logging.getLogger("some.library").warning("outside")
+    inside, outside = lines(capsys)
+    assert inside["trace_id"] == "a" * 32
+    assert "trace_id" not in outside
+
+
+def test_the_words_of_an_exception_stay_out_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    start()
+    try:
+        raise ValueError("my chest hurts")
+    except ValueError:
+        logging.getLogger("lib").exception("it broke")
+    out = capsys.readouterr().err
+    assert "chest" not in out
+    line = json.loads(out)
+    assert line["error_type"] == "ValueError"
+    assert str(line["at"]).startswith("test_logging.py:")
+
+
+def test_an_undeclared_field_is_refused() -> None:
+    with pytest.raises(TypeError, match="query"):
+        events.child_started(query="my chest hurts")
+
+
+def test_an_event_name_is_declared_once() -> None:
+    name = "child_started"
+    assert name in DECLARED
+    with pytest.raises(ValueError, match="twice"):
+        declare(name, "again")
