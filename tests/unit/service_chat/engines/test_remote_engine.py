@@ -1,0 +1,163 @@
+"""The remote engine against a real HTTP server on the loopback that answers as it is told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from service_chat.engines.protocol import ChatMessage, Completion, Delta, FinishReason, SamplingParams
+from service_chat.engines.remote import RemoteConfig, RemoteEngine
+from serving.clock import SystemClock
+from serving.deadline import Deadline
+from serving.errors import DeadlineExceeded, DependencyFailed, InvalidInput, NotReady, SluiceError
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = SystemClock()
+ASKED = (ChatMessage("user", "My head hurts."),)
+
+
+def soon(seconds: float = 10.0) -> Deadline:
+    return Deadline.after(seconds, CLOCK)
+
+
+def chunk(text: str | None = None, finish: str | None = None) -> str:
+    delta = {} if text is None else {"content": text}
+    return f"data: {json.dumps({'choices': [{'delta': delta, 'finish_reason': finish}]})}\n\n"
+
+
+USAGE = 'data: {"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}}\n\n'
+DONE = "data: [DONE]\n\n"
+WHOLE = [": a comment\n\n", chunk("Drink "), chunk(), chunk("water ✓."), chunk(finish="stop"), USAGE, DONE]
+
+
+@dataclass
+class ModelServer:
+    pieces: list[str] = field(default_factory=lambda: list(WHOLE))
+    status: str = "200 OK"
+    headers: str = ""
+    hangs: bool = False
+    bodies: list[dict[str, object]] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def engine(self, **more: bool) -> AsyncIterator[RemoteEngine]:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        engine = RemoteEngine(RemoteConfig(f"http://127.0.0.1:{port}/v1/", "tiny", "key", **more), CLOCK)
+        await engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.aclose()
+            server.close()
+            await server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        length = next(int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-len"))
+        self.heads.append(head)
+        self.bodies.append(json.loads(await reader.readexactly(length)))
+        answer = f"HTTP/1.1 {self.status}\r\nContent-Type: text/event-stream\r\nConnection: close\r\n{self.headers}\r\n"
+        writer.write(answer.encode() + "".join(self.pieces).encode())
+        await writer.drain()
+        if self.hangs:
+            await reader.read()
+            self.hung_up.set()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_the_answer_is_put_together_from_its_pieces() -> None:
+    server = ModelServer()
+    async with server.engine() as engine:
+        answer = await engine.generate(ASKED, SamplingParams(), soon())
+    assert answer.text == "Drink water ✓."
+    assert answer.finish_reason is FinishReason.STOP
+    assert (answer.prompt_tokens, answer.completion_tokens) == (11, 7)
+
+
+async def test_the_request_is_openais_and_carries_the_key() -> None:
+    server = ModelServer()
+    async with server.engine() as engine:
+        await engine.generate(ASKED, SamplingParams(max_tokens=9, seed=4, stop=("END",)), soon())
+    assert server.heads[0].startswith("POST /v1/chat/completions HTTP/1.1")
+    assert "authorization: bearer key" in server.heads[0].lower()
+    body = server.bodies[0]
+    assert body["messages"] == [{"role": "user", "content": "My head hurts."}]
+    assert (body["model"], body["max_tokens"], body["seed"], body["stop"]) == ("tiny", 9, 4, ["END"])
+    assert "top_k" not in body
+
+
+async def test_pieces_come_as_they_are_written() -> None:
+    server = ModelServer(pieces=[chunk("Drink ")], hangs=True)
+    async with server.engine() as engine, aclosing(engine.stream(ASKED, SamplingParams(), soon())) as stream:
+        assert await anext(stream) == Delta("Drink ", 1)
+
+
+async def test_a_caller_that_goes_away_hangs_up_on_the_server() -> None:
+    server = ModelServer(pieces=[chunk("Drink ")], hangs=True)
+    async with server.engine() as engine:
+        async with aclosing(engine.stream(ASKED, SamplingParams(), soon())) as stream:
+            await anext(stream)
+        await asyncio.wait_for(server.hung_up.wait(), 5)
+
+
+async def test_the_deadline_hangs_up_on_the_server() -> None:
+    server = ModelServer(pieces=[chunk("Drink ")], hangs=True)
+    async with server.engine() as engine:
+        with pytest.raises(DeadlineExceeded):
+            await engine.generate(ASKED, SamplingParams(), soon(0.2))
+        await asyncio.wait_for(server.hung_up.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("server", "error"),
+    [
+        (ModelServer(status="400 Bad Request"), InvalidInput),
+        (ModelServer(status="401 Unauthorized"), DependencyFailed),
+        (ModelServer(status="500 Internal Server Error"), DependencyFailed),
+        (ModelServer(status="429 Too Many Requests", headers="Retry-After: 7\r\n"), NotReady),
+        (ModelServer(pieces=[chunk("Drink ")]), DependencyFailed),
+        (ModelServer(pieces=["data: {no json\n\n"]), DependencyFailed),
+        (ModelServer(pieces=['data: {"error": {"message": "out of memory"}}\n\n']), DependencyFailed),
+    ],
+    ids=["refused", "key", "broken", "busy", "cut", "no-json", "error-event"],
+)
+async def test_what_goes_wrong_there_is_typed_here(server: ModelServer, error: type[SluiceError]) -> None:
+    async with server.engine() as engine:
+        with pytest.raises(error) as failed:
+            await engine.generate(ASKED, SamplingParams(), soon())
+    assert failed.type is error
+    if error is NotReady:
+        assert failed.value.details["retry_after_s"] == 7
+
+
+async def test_a_server_that_is_not_there_is_a_failed_dependency() -> None:
+    engine = RemoteEngine(RemoteConfig("http://127.0.0.1:9", "tiny"), CLOCK)
+    await engine.start()
+    with pytest.raises(DependencyFailed):
+        await engine.generate(ASKED, SamplingParams(), soon())
+    await engine.aclose()
+    with pytest.raises(NotReady):
+        await engine.generate(ASKED, SamplingParams(), soon())
+
+
+@pytest.mark.parametrize("url", ["", "llm.internal", "ftp://host", "http://"])
+def test_an_address_must_be_given(url: str) -> None:
+    with pytest.raises(ValueError, match="explicit base URL"):
+        RemoteEngine(RemoteConfig(url, "tiny"), CLOCK)
+
+
+async def test_an_answer_cut_at_its_limit_says_so() -> None:
+    server = ModelServer(pieces=[chunk("Drink "), chunk(finish="length"), DONE], headers="")
+    asked = SamplingParams(top_k=5)
+    async with server.engine(send_top_k=True) as engine, aclosing(engine.stream(ASKED, asked, soon())) as stream:
+        events = [event async for event in stream]
+    assert isinstance(events[-1], Completion)
+    assert events[-1].finish_reason is FinishReason.LENGTH
+    assert server.bodies[0]["top_k"] == 5
