@@ -45,7 +45,7 @@ types: setup ## Types of code and tests (mypy --strict)
 format: setup ## Format the code and mend what the linter can mend
 	@$(PY) -m ruff check --fix-only --quiet . && $(PY) -m ruff format .
 
-unit: setup ## Unit tests
+unit: setup ## Unit tests, one file per room
 	@$(PYTEST) tests/unit
 
 contract: setup ## Contract tests: names people alert on, OpenAPI, the timeout ladder
@@ -58,11 +58,11 @@ chaos: setup ## Chaos tests: kill, hang up, drain mid-flight; afterwards one goo
 	@$(PYTEST) tests/chaos
 
 load: setup ## Load both services on loopback for a few seconds each and judge the result (LOAD_USERS, LOAD_SECONDS)
-	@$(PY) locust/run.py chat
-	@$(PY) locust/run.py inference
+	@$(PY) -m scripts.load chat
+	@$(PY) -m scripts.load inference
 
 bench: setup ## Measure health and throughput of /predict at 1, 10 and 50 connections, idle against busy
-	@$(PY) bench/predict_latency.py
+	@$(PY) -m bench.predict_latency
 
 tools: ## Make .venv-tools: checkov, hadolint, compose schema, towncrier (part of setup)
 	@scripts/setup.sh tools

@@ -6,23 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TARGETS = [
-    "setup",
-    "demo",
-    "run-chat",
-    "run-inference",
-    "check",
-    "lint",
-    "types",
-    "test",
-    "integration",
-    "contract",
-    "chaos",
-    "load",
-    "bench",
-    "clean",
-    "help",
-]
+TARGETS = (
+    *("setup", "demo", "run-chat", "run-inference", "check", "lint", "types", "test", "unit", "integration"),
+    *("contract", "chaos", "load", "bench", "clean", "help"),
+)
 
 
 def help_lines() -> dict[str, str]:
