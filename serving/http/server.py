@@ -4,6 +4,7 @@ The field notes' connection resets came from here, not from the model: a keep-al
 connection that the balancer is just about to use. SIGTERM stops accepting, lets what runs finish, then closes.
 """
 
+import signal
 import sys
 from typing import TypeVar
 
@@ -16,7 +17,10 @@ S = TypeVar("S", bound=ServiceSettings)
 
 
 def serve(app: FastAPI, settings: ServiceSettings, port: int) -> None:
-    """Blocks until the process is told to end."""
+    """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0."""
+    # uvicorn raises the signal again once it has shut down, to whatever handler stood here before it.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: sys.exit(0))
     uvicorn.Server(server_config(app, settings, port)).run()
 
 
