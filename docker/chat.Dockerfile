@@ -1,0 +1,66 @@
+# The chat service. Built from the project's root:  docker build --file docker/chat.Dockerfile --tag sluice-chat .
+# No model inside: it is fetched once into the volume, or mounted and named by GGUF_PATH.
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
+# hadolint ignore=DL3006
+FROM ${BASE} AS build
+
+# The base is pinned by its tag, and what comes from Debian here stays in this stage.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends build-essential \
+    && rm -rf /var/lib/apt/lists/*
+
+ENV XDG_CACHE_HOME=/build/cache UV_LINK_MODE=copy PIP_NO_CACHE_DIR=1
+WORKDIR /build
+RUN python3 -m venv /opt/sluice && /opt/sluice/bin/pip install --quiet uv==0.13.8
+
+# An image runs on other processors than the one that built it: AVX2 is what every node type we name has. Add
+# -DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON for a node pool that is known to have those.
+ARG LLAMA_CMAKE_ARGS="-DGGML_NATIVE=OFF -DGGML_AVX=ON -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DGGML_BMI2=ON"
+COPY pyproject.toml ./
+COPY scripts/llama_wheel.py scripts/no_common.cmake scripts/
+RUN LLAMA_CMAKE_ARGS="$LLAMA_CMAKE_ARGS" /opt/sluice/bin/python scripts/llama_wheel.py build
+
+# Dependencies before the source: a change of code leaves these layers alone.
+COPY constraints.txt ./
+RUN /opt/sluice/bin/uv pip install --quiet --no-cache --compile-bytecode --python /opt/sluice/bin/python \
+        --constraint constraints.txt --requirement pyproject.toml --extra chat \
+        "$(LLAMA_CMAKE_ARGS="$LLAMA_CMAKE_ARGS" /opt/sluice/bin/python scripts/llama_wheel.py path)"
+# Says what the engine was built for, and ends the build should it have lost its fast paths.
+RUN /opt/sluice/bin/python -c "import platform, llama_cpp; info = llama_cpp.llama_print_system_info().decode(); print(info); \
+assert platform.machine() != 'x86_64' or 'AVX2 = 1' in info"
+
+COPY README.md LICENSE ./
+COPY serving serving
+COPY service_chat service_chat
+RUN /opt/sluice/bin/uv pip install --quiet --no-cache --no-deps --compile-bytecode --python /opt/sluice/bin/python . \
+    && /opt/sluice/bin/pip uninstall --quiet --yes uv pip
+
+# hadolint ignore=DL3006
+FROM ${BASE}
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="sluice-chat" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}"
+# llama.cpp's threads are OpenMP's.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* \
+    && install --directory --owner 10001 --group 10001 /var/lib/sluice
+COPY --from=build /opt/sluice /opt/sluice
+ENV PATH=/opt/sluice/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/var/lib/sluice \
+    HOST=0.0.0.0 \
+    MODEL_CACHE_DIR=/var/lib/sluice/models \
+    RECORDS_PATH=/var/lib/sluice/records.sqlite
+WORKDIR /var/lib/sluice
+# A number, so that a cluster can see that it is not root.
+USER 10001:10001
+VOLUME /var/lib/sluice
+EXPOSE 8002
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8002/health', timeout=2)"]
+CMD ["python", "-m", "service_chat"]
