@@ -131,13 +131,13 @@ def _fit_recurrent(
             loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimiser.step()
-            train_loss += float(loss) * len(chosen)
+            train_loss += loss.item() * len(chosen)
         model.eval()
         held_out = 0.0
         with torch.inference_mode():
             for start in range(0, len(validation.ends), _CHUNK):
                 chosen = validation.ends[start : start + _CHUNK]
-                held_out += float(losses(validation, chosen)) * len(chosen)
+                held_out += losses(validation, chosen).item() * len(chosen)
         validation_loss = held_out / len(validation.ends)
         better = validation_loss < best_loss
         watch(Progress(epoch, train_loss / len(train.ends), validation_loss, better))

@@ -15,7 +15,8 @@ from inference_container.forecasting.scaling import Scaler
 from inference_container.forecasting.windows import features
 from inference_container.training.data import Series
 
-TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
+#: In percent.
+TRAIN_SHARE, VALIDATION_SHARE = 70, 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Parts:
 
 def split_rows(rows: int) -> SplitRows:
     """70 % to fit on, 15 % to stop by, 15 % to be judged on, in the order of time."""
-    return SplitRows(int(rows * TRAIN_SHARE), int(rows * (TRAIN_SHARE + VALIDATION_SHARE)), rows)
+    return SplitRows(rows * TRAIN_SHARE // 100, rows * (TRAIN_SHARE + VALIDATION_SHARE) // 100, rows)
 
 
 def cut_parts(series: Series, plan: InputPlan, output: OutputPlan, scaling: ScalingPlan) -> Parts:
@@ -83,7 +84,7 @@ def cut_parts(series: Series, plan: InputPlan, output: OutputPlan, scaling: Scal
         intact = broken[ends - plan.input_len + 1] == broken[ends + output.horizon + 1]
         found = ends[intact]
         if not len(found):
-            needed = int((plan.input_len + output.horizon) / (1.0 - TRAIN_SHARE - VALIDATION_SHARE)) + 1
+            needed = (plan.input_len + output.horizon + 1) * 100 // (100 - TRAIN_SHARE - VALIDATION_SHARE) + 1
             raise TooFewRows(
                 f"The {name} part has no whole window of {plan.input_len} rows and {output.horizon} steps; "
                 f"about {needed} rows are needed, the grid has {len(rows)}.",

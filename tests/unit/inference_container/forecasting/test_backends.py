@@ -1,0 +1,70 @@
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from inference_container.errors import BundleRefused
+from inference_container.forecasting.backends.linear import LinearBackend
+from inference_container.forecasting.backends.protocol import open_backend
+from inference_container.forecasting.backends.torch import TorchBackend, build_network
+from inference_container.forecasting.plan import Architecture, NetworkPlan
+from tests.unit.inference_container.forecasting.samples import sample_plan, sample_weights
+
+_LINEAR = sample_plan(targets=("heat", "load")).network
+_WINDOWS = np.random.default_rng(1).normal(size=(5, 6, 8)).astype(np.float32)
+
+
+def _recurrent(arch: Architecture) -> NetworkPlan:
+    return dataclasses.replace(_LINEAR, arch=arch, hidden=9, layers=2)
+
+
+def test_numpy_and_torch_agree_on_a_linear_network() -> None:
+    weights = sample_weights(_LINEAR)
+    plain, torch = LinearBackend(_LINEAR, weights), TorchBackend(_LINEAR, weights)
+    np.testing.assert_allclose(plain.forward(_WINDOWS), torch.forward(_WINDOWS), rtol=1e-4, atol=1e-5)
+
+
+def test_a_linear_network_without_weights_of_any_size_is_persistence() -> None:
+    zero = {name: np.zeros_like(tensor) for name, tensor in sample_weights(_LINEAR).items()}
+    found = LinearBackend(_LINEAR, zero).forward(_WINDOWS)
+    np.testing.assert_array_equal(found, np.repeat(_WINDOWS[:, -1:, [1, 0]], 3, axis=1))
+
+
+@pytest.mark.parametrize("arch", ["gru", "lstm"])
+def test_a_recurrent_network_forecasts_every_step_of_every_target(arch: Architecture) -> None:
+    network = _recurrent(arch)
+    weights = {name: tensor.numpy() for name, tensor in build_network(network).state_dict().items()}
+    backend = open_backend(network, weights)
+    assert backend.name == "torch"
+    together = backend.forward(_WINDOWS)
+    assert together.shape == (5, 3, 2)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose(together[2:3], backend.forward(_WINDOWS[2:3]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_wide_choice_takes_numpy_for_linear_and_torch_when_told() -> None:
+    weights = sample_weights(_LINEAR)
+    assert open_backend(_LINEAR, weights).name == "numpy"
+    assert open_backend(_LINEAR, weights, "torch").name == "torch"
+
+
+@pytest.mark.parametrize("network", [_LINEAR, _recurrent("gru")])
+def test_weights_of_another_network_are_refused(network: NetworkPlan) -> None:
+    weights = dict(sample_weights(_LINEAR))
+    weights["bias"] = weights["bias"][:-1]
+    with pytest.raises(BundleRefused):
+        open_backend(network, weights)
+
+
+def test_a_linear_forecast_never_imports_torch_or_a_framework() -> None:
+    # In a process of its own: this one has imported torch above.
+    program = (
+        "import sys\n"
+        "import inference_container.forecasting.inferencer, inference_container.forecasting.backends.linear\n"
+        "import inference_container.forecasting.windows\n"
+        "print(sorted({'torch', 'pydantic', 'fastapi', 'safetensors'} & set(sys.modules)))\n"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    assert found.stdout.strip() == "[]"
