@@ -10,7 +10,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential \
     && rm -rf /var/lib/apt/lists/*
 
-ENV XDG_CACHE_HOME=/build/cache UV_LINK_MODE=copy PIP_NO_CACHE_DIR=1
+# The certificates of the system: a builder behind a proxy has its authority there.
+ENV XDG_CACHE_HOME=/build/cache UV_LINK_MODE=copy UV_SYSTEM_CERTS=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python3 -m venv /opt/sluice && /opt/sluice/bin/pip install --quiet uv==0.13.8
 

@@ -5,7 +5,8 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 # hadolint ignore=DL3006
 FROM ${BASE} AS build
 
-ENV UV_LINK_MODE=copy PIP_NO_CACHE_DIR=1
+# The certificates of the system: a builder behind a proxy has its authority there.
+ENV UV_LINK_MODE=copy UV_SYSTEM_CERTS=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 RUN python3 -m venv /opt/sluice && /opt/sluice/bin/pip install --quiet uv==0.13.8
 

@@ -33,8 +33,11 @@ judge_at_the_end(
 
 
 class Patient(FastHttpUser):
-    wait_time = between(0.2, 1.0)
+    wait_time = between(0.1, 0.5)
     network_timeout = 600.0
+
+    def on_start(self) -> None:
+        self.health()  # so that a short run against a slow model has looked at least once
 
     @task(1)
     def health(self) -> None:

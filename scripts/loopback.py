@@ -5,6 +5,7 @@ The service runs as people run it, as `python -m ...` in a process of its own. W
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 ROOT = Path(__file__).parent.parent
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 90.0
 STOPPED_WITHIN_S = 20.0
 Name = Literal["chat", "inference"]
 
@@ -47,9 +48,11 @@ def running(name: Name, environ: Mapping[str, str]) -> Iterator[Service]:
     `environ` is added to this process's own environment.
 
     Raises:
-        ServiceFailed: it ended before it was ready, or was not ready within two minutes.
+        ServiceFailed: it ended before it was ready, or was not ready within a minute and a half.
     """
     port = free_port()
+    # Python ends at SIGTERM without a word; as an exception it passes through here and the service is ended first.
+    signal.signal(signal.SIGTERM, lambda signum, _: sys.exit(128 + signum))
     with tempfile.TemporaryDirectory(prefix="sluice-") as scratch:
         log = Path(scratch) / "service.log"
         ours = {"HOST": "127.0.0.1", "RECORDS_PATH": str(Path(scratch) / "records.sqlite"), **environ}
@@ -80,12 +83,16 @@ def running(name: Name, environ: Mapping[str, str]) -> Iterator[Service]:
 
 
 def _wait_until_ready(service: Service, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    give_up = time.monotonic() + READY_WITHIN_S
+    give_up, last_word = time.monotonic() + READY_WITHIN_S, ""
     while process.poll() is None and time.monotonic() < give_up:
-        # 503 while it loads and a refused connection before that: both mean "not yet".
-        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"{service.url}/ready", timeout=2):
+        try:
+            urllib.request.urlopen(f"{service.url}/ready", timeout=2).close()
             return
+        except urllib.error.HTTPError as loading:
+            last_word = loading.read().decode(errors="replace")
+        except OSError:
+            pass  # the socket is not there yet
         time.sleep(0.1)
-    why = "ended" if process.poll() is not None else f"was not ready within {READY_WITHIN_S:.0f} s"
+    why = "ended" if process.poll() is not None else f"was not ready within {READY_WITHIN_S:.0f} s: {last_word}"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-    raise ServiceFailed(f"the service {why}:\n{tail}")
+    raise ServiceFailed(f"the service {why}\n{tail}")
