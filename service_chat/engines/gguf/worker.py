@@ -8,7 +8,7 @@ is made before the parent hears `Ready`. Between two steps the pipe is read, so 
 import os
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -163,14 +163,14 @@ class LoadReporter:
     Every call is also a sign of life: a slow download must not look like a process that hangs.
     """
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+    def __init__(self, channel: Channel, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._channel, self._monotonic = channel, monotonic
         self._phase = ""
         self._begun_at, self._begun_with, self._sent_at = 0.0, 0, 0.0
 
     def __call__(self, phase: str, done: int, total: int | None) -> None:
         self._channel.beat()
-        now = time.monotonic()
+        now = self._monotonic()
         if phase != self._phase:
             self._phase, self._begun_at, self._begun_with = phase, now, done
         elif now - self._sent_at < _REPORT_EVERY_S and done != total:
