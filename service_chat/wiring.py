@@ -12,9 +12,11 @@ from typing import assert_never
 from typing_extensions import override
 
 from service_chat import events
+from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
 from service_chat.metrics import ChatMetrics
-from service_chat.readiness import follow_engine
+from service_chat.models.manifest import hub_model, parse_reference
+from service_chat.services.readiness import follow_engine
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.records.sqlite import SqliteRecords
 from service_chat.services.triage import Triage, TriageLane
@@ -132,17 +134,33 @@ def make_engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
         case "gguf":
             from service_chat.engines.gguf.process import GgufEngine
 
-            return GgufEngine(settings, clock)
+            return GgufEngine(_engine_config(settings), clock)
         case "remote":
-            from service_chat.engines.remote import RemoteEngine
+            from service_chat.engines.remote import RemoteConfig, RemoteEngine
 
-            return RemoteEngine(settings.remote_base_url, settings.remote_model, settings.remote_api_key)
+            remote = RemoteConfig(settings.remote_base_url, settings.remote_model, settings.remote_api_key)
+            return RemoteEngine(remote, clock)
         case "mock":
             from service_chat.engines.mock import MockEngine
 
-            return MockEngine()
+            return MockEngine(clock)
         case _:
             assert_never(mode)
+
+
+def _engine_config(settings: ChatSettings) -> EngineConfig:
+    reference = settings.model_source or str(settings.gguf_path or "")
+    sha256 = settings.model_sha256 or None
+    return EngineConfig(
+        model=parse_reference(reference, sha256)
+        if reference
+        else hub_model(settings.gguf_model_repo, settings.gguf_model_file, sha256=sha256),
+        cache_dir=settings.model_cache_dir,
+        n_ctx=settings.gguf_n_ctx,
+        n_threads=settings.gguf_n_threads or None,
+        hub_endpoint=settings.hf_endpoint or None,
+        hub_token=settings.hf_token or None,
+    )
 
 
 def _sampling(settings: ChatSettings) -> SamplingParams:

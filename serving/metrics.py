@@ -63,7 +63,7 @@ class Metrics:
 
         # Not prometheus_client's process collector: it opens files, and a scrape is answered on the event loop.
         self.read(
-            Reading("process_cpu_seconds", "CPU time of the API process, user and system.", time.process_time, "counter"),
+            Reading("process_cpu_seconds", "CPU time of the API process.", time.process_time, "counter"),
             Reading("process_max_resident_memory_bytes", "Peak memory of the API process.", _peak_memory),
         )
 

@@ -70,7 +70,7 @@ def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str)
                 "description": "The answer, or its events.",
                 "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
             },
-            **declared(404, 413, 422, 429, 500, 502, 503, 504),
+            **declared(400, 404, 413, 422, 429, 500, 502, 503, 504),
         },
     )
     async def post_triage(request: Request, asked: TriageRequest) -> Any:

@@ -30,11 +30,14 @@ def test_frames_arrive_whole_and_in_order_however_the_bytes_are_cut(messages: li
 async def test_a_confined_object_is_made_used_and_closed_on_one_thread() -> None:
     seen: list[int] = []
 
-    def note(_: object = None) -> int:
+    def note(_: object = None) -> None:
         seen.append(threading.get_ident())
+
+    def make() -> int:
+        note()
         return 42
 
-    confined = await Confined.open(note, "test", close=note)
+    confined = await Confined.open(make, "test", close=note)
     assert await confined.call(lambda made: made) == 42
     await confined.call(note)
     await confined.aclose()
