@@ -19,7 +19,7 @@ from inference_container.errors import (
     UnequalColumns,
 )
 from inference_container.forecasting.plan import FloatArray, InputPlan, TimeArray
-from inference_container.forecasting.timestamps import parse_times
+from inference_container.forecasting.timestamps import EARLIEST, LATEST, parse_times
 
 #: The contract's bounds of `inference_length`, whatever the model can do.
 MIN_LENGTH, MAX_LENGTH, DEFAULT_LENGTH = 1, 10_000, 1
@@ -100,20 +100,27 @@ def sorted_frame(times: TimeArray, values: FloatArray) -> Frame:
     """A frame of rows in any order.
 
     Raises:
-        InvalidTimestamps: a time stands in two rows; which of them to believe is not ours to choose.
+        InvalidTimestamps: a time stands in two rows (which of them to believe is not ours to choose), or in a year
+            that an answer could not express.
     """
-    steps = np.diff(times)
-    zero = np.timedelta64(0, "us")
-    if bool(np.any(steps < zero)):
+    if not len(times):
+        return Frame(times, values)
+    ticks = times.view(np.int64)
+    if not bool((ticks[1:] > ticks[:-1]).all()):
         order = np.argsort(times, kind="stable")
         times, values = times[order], values[order]
-        steps = np.diff(times)
-    if len(times) > 1 and times[0] == times[-1]:
+        _refuse_repeated(times)
+    if times[0] < EARLIEST or times[-1] > LATEST:
+        raise InvalidTimestamps("The time column must stay within the years 1 to 9999.")
+    return Frame(times, values)
+
+
+def _refuse_repeated(times: TimeArray) -> None:
+    if times[0] == times[-1]:
         raise InvalidTimestamps("All rows carry the same time.")
-    repeated = int(np.count_nonzero(steps == zero))
+    repeated = int(np.count_nonzero(times[1:] == times[:-1]))
     if repeated:
         raise InvalidTimestamps(f"{repeated} rows repeat the time of another row.", repeated_rows=repeated)
-    return Frame(times, values)
 
 
 def _decode(body: bytes) -> dict[str, object]:

@@ -162,16 +162,15 @@ class Inferencer:
 
     def _encode(self, query: ForecastQuery, forecast: Forecast) -> bytes:
         # datetimes without a zone come out of orjson as naive ISO-8601, which is what the contract promises.
-        moments, rows = forecast.times.tolist(), forecast.values.tolist()
-        targets = forecast.targets
+        columns = dict(zip(forecast.targets, forecast.values.T.tolist(), strict=True))
+        names = ("ts", *columns)
+        rows = zip(forecast.times.tolist(), *columns.values(), strict=True)
         return orjson.dumps(
             {
                 "status": "SUCCESS",
                 "identifier": self.identifier,
                 "run_id": self.plan.bundle_id,
-                "predictions": [
-                    {"ts": ts, **dict(zip(targets, row, strict=True))} for ts, row in zip(moments, rows, strict=True)
-                ],
+                "predictions": [dict(zip(names, row, strict=True)) for row in rows],
                 "req_id": query.req_id,
                 "cached": False,
             }

@@ -40,9 +40,7 @@ def parse_times(values: Sequence[object]) -> TimeArray:
         return np.empty(0, dtype="datetime64[us]")
     times = _parse_uniform(strings)
     if times is None:
-        times = np.array([_parse_one(value, row) for row, value in enumerate(strings)], dtype="datetime64[us]")
-    if times.min() < EARLIEST or times.max() > LATEST:
-        raise InvalidTimestamps("The time column must stay within the years 1 to 9999.")
+        return np.array([_parse_one(value, row) for row, value in enumerate(strings)], dtype="datetime64[us]")
     return times
 
 
@@ -58,12 +56,12 @@ def _parse_uniform(strings: list[str]) -> TimeArray | None:
     body = chars.shape[1] - suffix
     if body not in _LAYOUTS or (suffix and body == 10) or not _matches(chars[:, :body], _PATTERN[:body]):
         return None
-    shift = np.zeros(len(strings), dtype=np.int64)
-    if suffix == 1 and not bool(np.all(chars[:, -1] == ord("Z"))):
+    shift: NDArray[np.int64] | None = None
+    if suffix == 1 and not bool((chars[:, -1] == ord("Z")).all()):
         return None
     if suffix == 6:
         zone = chars[:, body:]
-        if not _matches(zone, _OFFSET):
+        if not _matches(zone, _OFFSET) or bool((zone[:, 0] == ord(",")).any()):
             return None
         digits = zone.astype(np.int64) - ord("0")
         hours, minutes = digits[:, 1] * 10 + digits[:, 2], digits[:, 4] * 10 + digits[:, 5]
@@ -76,6 +74,8 @@ def _parse_uniform(strings: list[str]) -> TimeArray | None:
         local = naive.astype("datetime64[us]")
     except ValueError:
         return None
+    if shift is None:
+        return local
     utc: TimeArray = local - shift.astype("timedelta64[m]")
     return utc
 
@@ -87,23 +87,25 @@ def _suffix_length(first: str) -> int:
 
 
 @cache
-def _positions(pattern: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]:
-    """Where `pattern` wants digits, where it wants a fixed character, and which."""
-    letters = np.frombuffer(pattern, dtype=np.uint8)
-    fixed = np.flatnonzero((letters == ord("-")) | (letters == ord(":")) | (letters == ord(".")))
-    return np.flatnonzero(letters == ord("d")), fixed, letters[fixed]
+def _bounds(pattern: bytes) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The lowest character each position may hold, and how far above it the highest lies."""
+    lowest = {"d": "0", "s": "+", "T": " "}
+    highest = {"d": "9", "s": "-", "T": "T"}
+    letters = pattern.decode()
+    low = np.array([ord(lowest.get(letter, letter)) for letter in letters], dtype=np.uint8)
+    high = np.array([ord(highest.get(letter, letter)) for letter in letters], dtype=np.uint8)
+    return low, high - low
 
 
 def _matches(chars: NDArray[np.uint8], pattern: bytes) -> bool:
-    digits, fixed, wanted = _positions(pattern)
-    if not bool(np.all(chars[:, fixed] == wanted)):
-        return False
-    # Unsigned: what lies below "0" wraps to a large number, so one comparison checks both ends.
-    if bool(np.any(chars[:, digits] - np.uint8(ord("0")) > 9)):
-        return False
-    if pattern == _OFFSET:
-        return bool(np.all((chars[:, 0] == ord("+")) | (chars[:, 0] == ord("-"))))
-    return len(pattern) == 10 or bool(np.all((chars[:, 10] == ord("T")) | (chars[:, 10] == ord(" "))))
+    """Whether every row has digits and separators where `pattern` has them.
+
+    Ranges are a little wide where two characters are allowed; numpy refuses what lies between a space and a T, and the
+    comma between the signs is looked for by the caller.
+    """
+    low, span = _bounds(pattern)
+    # Unsigned: what lies below the lowest wraps to a large number, so one comparison checks both ends.
+    return bool((chars - low <= span).all())
 
 
 def _parse_one(value: str, row: int) -> datetime:

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_container.errors import InvalidTimestamps
+from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.timestamps import parse_times
+from tests.unit.inference_container.forecasting.samples import sample_plan
 
 _moments = st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 12, 31))
 _zones = st.integers(min_value=-23 * 60, max_value=23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
@@ -82,5 +84,11 @@ def test_times_are_microseconds_so_that_every_layout_compares() -> None:
 
 @pytest.mark.parametrize("value", ["0000-05-01T00:00:00", "0001-01-01T00:00:00+10:00", "9999-12-31T23:59:59-10:00"])
 def test_years_that_an_answer_could_not_express_are_refused(value: str) -> None:
+    plan = sample_plan(columns=("load",)).input
     with pytest.raises(InvalidTimestamps):
-        parse_times([value])
+        frame_from_columns({"ts": [value], "load": [1.0]}, plan)
+
+
+def test_a_comma_is_no_sign_of_an_offset() -> None:
+    with pytest.raises(InvalidTimestamps):
+        parse_times(["2025-03-01T00:00:00,01:00"] * 2)
