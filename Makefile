@@ -9,7 +9,7 @@ PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos load bench \
-        tools images changelog clean
+        docs tools images changelog clean
 
 help: ## List what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,7 +37,7 @@ test: lint types ## All that CI runs: check plus the integration tests
 lint: setup ## Format, lint and import contracts
 	$(STAGE) "format (ruff)" $(PY) -m ruff format --check .
 	$(STAGE) "lint (ruff)" $(PY) -m ruff check .
-	$(STAGE) "import contracts" .venv/bin/lint-imports
+	$(STAGE) "import contracts" .venv/bin/lint-imports --no-logo
 
 types: setup ## Types of code and tests (mypy --strict)
 	$(STAGE) "types (mypy)" $(PY) -m mypy
@@ -63,6 +63,9 @@ load: setup ## Load both services on loopback for a few seconds each and judge t
 
 bench: setup ## Measure health and throughput of /predict at 1, 10 and 50 connections, idle against busy
 	@$(PY) -m bench.predict_latency
+
+docs: setup ## Write docs/configuration.md from the settings
+	@$(PY) -m scripts.configuration_page
 
 tools: ## Make .venv-tools: checkov, hadolint, compose schema, towncrier (part of setup)
 	@scripts/setup.sh tools
