@@ -138,11 +138,10 @@ def _interpolate(times: TimeArray, values: FloatArray, grid: TimeArray) -> tuple
     The grid must lie within the times.
     """
     right = np.searchsorted(times, grid)
+    # A grid point on a row is that row on both sides: no neighbour's NaN reaches it.
     left = np.where(times[right] == grid, right, right - 1)
     bridges = times[right] - times[left]
     nothing = np.timedelta64(0, "us")
     share = (grid - times[left]) / np.where(bridges > nothing, bridges, np.timedelta64(1, "us"))
     weight = share[:, np.newaxis]
-    # On a row its own value is taken as it is: 0 * NaN of a neighbour would be NaN.
-    between = values[left] * (1.0 - weight) + values[right] * weight
-    return np.where(weight == 0.0, values[left], between), bridges
+    return values[left] * (1.0 - weight) + values[right] * weight, bridges

@@ -19,7 +19,7 @@ from inference_container.errors import (
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.messages import ForecastQuery, ForecastReply
-from serving.errors import InvalidInput, SluiceError
+from serving.errors import InvalidInput, SluiceError, WorkFailed
 from tests.unit.inference_container.forecasting.samples import (
     BUNDLE_ID,
     START,
@@ -211,6 +211,13 @@ def test_a_forecast_past_the_last_year_is_refused() -> None:
 def test_any_bytes_get_an_answer_or_an_error_that_blames_the_caller(raw: bytes, length: int | None) -> None:
     (reply,) = _INFERENCER.answer([ForecastQuery("r", raw, length)])
     assert isinstance(reply, bytes | InvalidInput)
+
+
+def test_what_nobody_foresaw_in_a_query_spares_its_neighbours() -> None:
+    strange = ForecastQuery("x", None)  # type: ignore[arg-type]  # stands for a mistake of ours in decoding
+    broken, fine = _INFERENCER.answer([strange, _query(sample_data(6))])
+    assert type(broken) is WorkFailed
+    assert isinstance(fine, bytes)
 
 
 def test_queries_and_replies_cross_a_process_boundary_whole() -> None:

@@ -52,6 +52,13 @@ def test_a_gap_is_bridged_by_a_straight_line_under_resample() -> None:
     assert found.values[:, 0].tolist() == pytest.approx([0, 10, 20, 30, 40])
 
 
+def test_a_missing_value_beside_a_gap_spoils_only_the_points_that_lean_on_it() -> None:
+    plan = _plan(gap="resample", length=2)
+    assert cut_window(_frame([0, 1, 3, 4], [0, _NAN, 3, 4]), plan).values[:, 0].tolist() == [3, 4]
+    with pytest.raises(MissingValues):
+        cut_window(_frame([0, 1, 3], [0, _NAN, 3]), plan)
+
+
 def test_rows_between_grid_points_count_towards_the_points() -> None:
     found = cut_window(_frame([0, 0.5, 1.5, 2.5, 3.5], [0, 5, 15, 25, 35]), _plan(gap="resample"))
     assert found.values[:, 0].tolist() == pytest.approx([5, 15, 25, 35])
