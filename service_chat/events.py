@@ -21,6 +21,7 @@ inference_end = _span(
     *("elapsed_ms", "queue_ms", "prefill_ms", "decode_ms", "prompt_tokens", "completion_tokens", "finish_reason"),
 )
 request_completed = _span("request_completed", "The answer is on its way.", "degraded")
+request_abandoned = _span("request_abandoned", "The caller hung up; its place is free and the engine was told to stop.")
 error = _span("error", "A triage request failed.", "error_type", "code", level=WARNING)
 
 engine_state_changed = _event(

@@ -12,7 +12,7 @@ class ChatMetrics(Metrics):
         super().__init__()
         self.requests = self.counter(
             "triage_requests_total",
-            "Triage requests by what became of them: answered, degraded, or an error code.",
+            "Triage requests: answered, degraded, abandoned, or an error code.",
             "outcome",
         )
         self.queue_wait = self.histogram(

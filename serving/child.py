@@ -42,7 +42,7 @@ class RestartPolicy:
     healthy_after_s: float = 30.0
     #: Silence (no message, no heartbeat) after which the child counts as hung and is killed; None: never.
     silence_s: float | None = 60.0
-    #: Between SIGTERM and SIGKILL at the end.
+    #: Between the closed pipe and SIGKILL at the end.
     grace_s: float = 5.0
 
     def wait(self, failures: int) -> float:
@@ -148,7 +148,7 @@ class Child(Generic[A]):
                 self._process.kill()
 
     async def aclose(self) -> None:
-        """Ends the child: SIGTERM, the grace, SIGKILL. No restart after this. Idempotent."""
+        """Ends the child: closes the pipe, waits the grace, then SIGKILL. No restart after this. Idempotent."""
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
@@ -197,7 +197,7 @@ class Child(Generic[A]):
         finally:
             self._transport = None
             if pipe is not None and pipe.transport is not None:
-                pipe.transport.close()
+                pipe.transport.abort()
             else:
                 ours.close()
             await asyncio.shield(self._reap())
@@ -206,8 +206,6 @@ class Child(Generic[A]):
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
         try:
             async with asyncio.timeout(self._policy.grace_s):
                 await process.wait()

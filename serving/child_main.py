@@ -86,8 +86,10 @@ def _die_with(parent: int, pipe: socket.socket) -> None:
 
 def main() -> NoReturn:
     pipe = socket.socket(fileno=int(sys.argv[1]))
-    # Ctrl-C reaches the whole process group; the parent decides when and in which order its children end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, `timeout` and systemd reach every process of a group. The parent alone decides when its children end, after
+    # it has drained what they work on: it closes the pipe.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.SIG_IGN)
     _die_with(int(sys.argv[2]), pipe)
     channel = Channel(pipe)
     received: Any = channel.receive()

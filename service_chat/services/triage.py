@@ -116,11 +116,12 @@ class Triage:
 
     async def answer(self, question: Question, deadline: Deadline) -> Answer:
         """The whole answer at once. Raises what `steps` raises."""
+        last: Step | None = None
         async with aclosing(self.steps(question, deadline)) as steps:
-            async for step in steps:
-                if isinstance(step, Answer):
-                    return step
-        raise DeadlineExceeded
+            async for last in steps:  # to its end: the last lines of a request are written after its answer
+                pass
+        assert isinstance(last, Answer)
+        return last
 
     async def steps(self, question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
         """What happens, in order; an Answer is the last. Closing it early gives up the place and stops the engine.
@@ -147,6 +148,10 @@ class Triage:
         except SluiceError as error:
             events.error(error_type=_old_error_type(error), code=error.code)
             self._metrics.requests.labels(error.code).inc()
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            events.request_abandoned()
+            self._metrics.requests.labels("abandoned").inc()
             raise
         degraded = last.degraded if isinstance(last, Answer) else ()
         self._metrics.requests.labels("degraded" if degraded else "answered").inc()

@@ -117,6 +117,16 @@ async def test_closing_leaves_no_process_behind_even_when_it_hangs() -> None:
     assert not echoing.send("anyone?")
 
 
+async def test_a_signal_to_the_whole_group_does_not_take_the_child_before_its_parent_has_drained() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            os.kill(echoing.pid or 0, sign)
+        echoing.send("still here")
+        assert await seen.messages.get() == "echo: still here"
+
+
 def test_waits_double_up_to_the_limit() -> None:
     policy = RestartPolicy(first_wait_s=0.1, max_wait_s=1.0)
     assert [policy.wait(n) for n in range(1, 7)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])

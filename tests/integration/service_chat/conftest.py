@@ -1,0 +1,39 @@
+"""Whole chat services: one that says a fixed reply for tests that only ask, and a way to start one's own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import ServiceProcess, running
+from tests.models.tiny_gguf import build_tiny_gguf
+
+Start = Callable[[Mapping[str, str]], AbstractContextManager[ServiceProcess]]
+
+
+@pytest.fixture(scope="session")
+def scripted_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "script.gguf", "script")
+
+
+@pytest.fixture(scope="session")
+def endless_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes until it is told to stop."""
+    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "random.gguf", "random")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    def begin(settings: Mapping[str, str]) -> AbstractContextManager[ServiceProcess]:
+        return running(("service_chat",), "CHAT_API_PORT", tmp_path, settings)
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def service(scripted_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    settings = {"GGUF_PATH": str(scripted_gguf), "ALLOWED_LLM_MODES": "mock"}
+    with running(("service_chat",), "CHAT_API_PORT", tmp_path_factory.mktemp("chat"), settings) as process:
+        process.until_ready()
+        yield process

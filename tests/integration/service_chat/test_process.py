@@ -1,0 +1,240 @@
+"""The chat service as a process: loading, dying engines, full lanes, deadlines, hang-ups, shutdown."""
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.processes import ServiceProcess, alive, descendants, eventually
+from tests.integration.service_chat.conftest import Start
+
+QUESTION = {"patient_mrn": "P000123", "query": "zebra-crossing-canary: can I take ibuprofen?"}
+
+
+def ask(service: ServiceProcess, timeout_s: float = 60) -> httpx.Response:
+    with service.client(timeout_s) as client:
+        return client.post("/triage", json=QUESTION)
+
+
+class Asking:
+    """One question in a thread of its own."""
+
+    def __init__(self, service: ServiceProcess) -> None:
+        self.answers: list[httpx.Response] = []
+        self._service = service
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    def _ask(self) -> None:
+        with contextlib.suppress(httpx.TransportError):  # some tests kill the service that it asks
+            self.answers.append(ask(self._service))
+
+    def answer(self) -> httpx.Response:
+        self._thread.join(60)
+        return self.answers[0]
+
+
+def running_jobs(service: ServiceProcess) -> int:
+    return int(service.get("/health/model").json()["running"])
+
+
+def endless(gguf: Path, **extra: str) -> dict[str, str]:
+    return {"GGUF_PATH": str(gguf), "GGUF_N_CTX": "8192", "GGUF_MAX_TOKENS": "8000", **extra}
+
+
+def test_health_never_fails_while_an_engine_is_killed_in_the_middle_of_an_answer(
+    start: Start, endless_gguf: Path
+) -> None:
+    with start(endless(endless_gguf)) as service:
+        service.until_ready()
+        asking = Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        (engine,) = descendants(service.process.pid)
+        os.kill(engine, signal.SIGKILL)
+        killed = time.monotonic()
+        statuses: list[int] = []
+        while True:
+            statuses.append(service.get("/health").status_code)
+            ready = service.get("/ready")
+            assert ready.status_code == 200, ready.text
+            if "degraded" not in ready.json() and len(descendants(service.process.pid) - {engine}) == 1:
+                break
+            assert ready.json().get("degraded", ["engine_restarting"]) == ["engine_restarting"]
+        assert time.monotonic() - killed <= 5
+        assert set(statuses) == {200}
+        broken = asking.answer()
+        assert broken.status_code == 503
+        assert broken.json()["code"] == "worker_died"
+        assert int(broken.headers["retry-after"]) >= 1
+        assert [e["reason"] for e in service.events("child_exited")] == ["killed by SIGKILL"]
+
+
+def test_kill_9_of_the_service_leaves_no_engine_behind(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf)) as service:
+        service.until_ready()
+        Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        engines = descendants(service.process.pid)
+        assert len(engines) == 1
+        service.stop(signal.SIGKILL)
+        eventually(lambda: not any(alive(pid) for pid in engines), 2)
+
+
+def test_a_question_that_arrives_during_a_restart_is_answered_after_it(start: Start, scripted_gguf: Path) -> None:
+    with start({"GGUF_PATH": str(scripted_gguf)}) as service:
+        service.until_ready()
+        (engine,) = descendants(service.process.pid)
+        os.kill(engine, signal.SIGKILL)
+        eventually(lambda: "degraded" in service.get("/ready").json(), 5)
+        answer = ask(service)
+        assert answer.status_code == 200
+        assert answer.json()["degraded"] == []
+
+
+def test_a_model_that_can_not_be_loaded_keeps_the_service_alive_and_says_why(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"not a model")
+    with start({"GGUF_PATH": str(tmp_path / "broken.gguf")}) as service:
+        service.until_answering()
+        eventually(lambda: service.get("/ready").json()["status"] == "failed", 20)
+        ready = service.get("/ready")
+        assert ready.status_code == 503
+        assert ready.json()["message"]
+        answer = ask(service)
+        assert answer.status_code == 200
+        assert answer.json()["degraded"] == ["model_unavailable"]
+        assert service.get("/health").status_code == 200
+
+
+def test_while_the_model_loads_the_door_answers_and_says_how_far_it_is(start: Start) -> None:
+    """The address leads nowhere, so loading takes long enough to be looked at."""
+    with start({"MODEL_SOURCE": "http://127.0.0.1:9/model.gguf"}) as service:
+        service.until_answering()
+        ready = service.get("/ready")
+        assert ready.status_code == 503
+        assert service.get("/health").status_code == 200
+        if ready.json()["status"] == "loading":
+            early = ask(service)
+            assert early.status_code in (200, 503)
+            assert early.status_code == 200 or int(early.headers["retry-after"]) >= 1
+        eventually(lambda: service.get("/ready").json()["status"] == "failed", 30)
+        assert ask(service).json()["degraded"] == ["model_unavailable"]
+
+
+def test_the_kill_switch_answers_from_the_record_and_is_ready(start: Start) -> None:
+    with start({"MODEL_DISABLED": "1"}) as service:
+        service.until_ready()
+        assert service.get("/ready").json()["degraded"] == ["model_disabled"]
+        body = ask(service).json()
+        assert body["degraded"] == ["model_unavailable"]
+        assert "record" in body["response"]
+        assert body["usage"] is None
+        assert descendants(service.process.pid) == set()
+        assert service.get("/health/model").json()["state"] == "disabled"
+
+
+def test_a_deadline_is_answered_from_the_record_and_frees_the_engine(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, TRIAGE_DEADLINE_SECONDS="1.0")) as service:
+        service.until_ready()
+        begun = time.monotonic()
+        body = ask(service).json()
+        assert body["degraded"] == ["deadline"]
+        assert time.monotonic() - begun < 3
+        eventually(lambda: running_jobs(service) == 0, 3)
+
+
+def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, endless_gguf: Path) -> None:
+    settings = endless(endless_gguf, TRIAGE_QUEUE_MAXSIZE="1", TRIAGE_DEADLINE_SECONDS="6")
+    with start(settings) as service:
+        service.until_ready()
+        first = Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        second = Asking(service)
+        eventually(lambda: service.get("/health/model").json()["queue_depth"] == 1, 10)
+        refused = ask(service)
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert {first.answer().status_code, second.answer().status_code} == {200}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_a_caller_that_hangs_up_stops_the_engine(start: Start, endless_gguf: Path, accept: str) -> None:
+    with start(endless(endless_gguf)) as service:
+        service.until_ready()
+        with (
+            pytest.raises(httpx.ReadTimeout),
+            service.client(1.0) as client,
+            client.stream("POST", "/triage", json=QUESTION, headers={"Accept": accept}) as answer,
+        ):
+            begun = time.monotonic()
+            for _ in answer.iter_lines():
+                if time.monotonic() - begun > 1:
+                    raise httpx.ReadTimeout("enough seen")
+        eventually(lambda: running_jobs(service) == 0, 5)
+        assert len(service.events("request_abandoned")) == 1
+
+
+def test_sigterm_lets_a_running_answer_finish(start: Start, endless_gguf: Path) -> None:
+    settings = endless(endless_gguf, GGUF_MAX_TOKENS="400", GGUF_N_CTX="2048")
+    with start(settings) as service:
+        service.until_ready()
+        asking = Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        assert service.stop(signal.SIGTERM) == 0
+        assert asking.answer().status_code == 200
+        assert asking.answer().json()["usage"]["completion_tokens"] == 400
+
+
+def test_nothing_a_patient_wrote_and_no_record_number_reaches_the_log(start: Start, scripted_gguf: Path) -> None:
+    with start({"GGUF_PATH": str(scripted_gguf), "LOG_PROBES": "1"}) as service:
+        service.until_ready()
+        ask(service)
+        with service.client() as client:
+            client.post("/triage?mrn=P000123", json={**QUESTION, "patient_mrn": "P777777"})
+            client.post("/triage", content=b'{"patient_mrn": "P000123", "query": zebra-crossing-canary')
+        service.stop()
+    log = "\n".join(service.log)
+    lines: list[dict[str, Any]] = [json.loads(line) for line in service.log]
+    assert all(str(line["ts"]).endswith("Z") and line["level"] for line in lines)
+    spans = [line["event"] for line in lines if line["logger"] == "service_chat.tracing"][:6]
+    assert spans == [
+        *("request_received", "db_api_patient_summary_start", "db_api_patient_summary_end"),
+        *("llm_inference_start", "llm_inference_end", "request_completed"),
+    ]
+    for secret in ("zebra-crossing-canary", "P000123", "P777777", "ibuprofen"):
+        assert secret not in log
+
+
+def test_the_same_lines_of_one_request_share_its_trace(start: Start, scripted_gguf: Path) -> None:
+    with start({"GGUF_PATH": str(scripted_gguf)}) as service:
+        service.until_ready()
+        trace_id = ask(service).json()["trace_id"]
+        eventually(lambda: len(service.events("http_access")) == 1, 5)
+        assert service.events("request_completed")[0]["trace_id"] == trace_id
+        assert service.events("http_access")[0]["trace_id"] == trace_id
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"LLM_MODE": "hf-qwen2.5"}, "LLM_MODE"),
+        ({"LLM_MODE": "remote"}, "REMOTE_BASE_URL"),
+        ({"LLM_MODE": "mock", "HF_QWEN_MODEL_ID": "x"}, "LLM_MODE=remote"),
+        ({"GGUF_MAX_TOKENS": "4096", "GGUF_N_CTX": "4096"}, "room for a prompt"),
+        ({"MODEL_SOURCE": "ftp://x/y"}, "must begin with"),
+    ],
+)
+def test_an_environment_that_can_not_be_served_with_stops_the_start_in_words(
+    start: Start, settings: dict[str, str], said: str
+) -> None:
+    with start(settings) as service:
+        assert service.process.wait(20) == 2
+    log = "\n".join(service.log)
+    assert said in log
+    assert "Traceback" not in log
