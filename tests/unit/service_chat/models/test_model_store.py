@@ -182,6 +182,23 @@ def test_a_hub_that_does_not_answer_is_given_up_in_time(tmp_path: Path, monkeypa
     assert time.monotonic() - begun < 3
 
 
+def test_a_name_server_that_hangs_is_given_up_in_time_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_go = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        let_go.wait(10)
+        raise OSError("no name server")
+
+    monkeypatch.setattr(hub, "PROBE_S", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    begun = time.monotonic()
+    with pytest.raises(DependencyFailed) as failed:
+        ModelStore(tmp_path, hub_endpoint="http://hub.invalid").fetch(ModelFile(HubFile("o/n", "m.gguf")), Reports())
+    assert failed.value.details["reason"] == "no_hub"
+    assert time.monotonic() - begun < 3
+    let_go.set()
+
+
 # --- a wheel ------------------------------------------------------------------------------------------------------
 
 
