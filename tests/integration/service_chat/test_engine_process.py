@@ -137,7 +137,7 @@ async def test_one_request_at_a_time_and_closing_it_frees_the_engine_at_once(tal
         answer = await watched.engine.generate(ASKED, SamplingParams(max_tokens=3), soon())
         assert answer.completion_tokens == 3
         # 8000 tokens take this model seconds: the first request did not run on behind our back.
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 2.0
 
 
 async def test_many_requests_in_a_row_never_lose_one(script: Path, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ async def test_the_deadline_stops_the_engine(talker: Path, tmp_path: Path) -> No
         await watched.until_ready()
         with pytest.raises(DeadlineExceeded):
             await watched.engine.generate(ASKED, ENDLESS, soon(0.3))
-        answer = await watched.engine.generate(ASKED, SamplingParams(max_tokens=3), soon(2))
+        answer = await watched.engine.generate(ASKED, SamplingParams(max_tokens=3), soon(10))
         assert answer.completion_tokens == 3
 
 
