@@ -18,7 +18,7 @@ setup: ## Make the environment: Python packages and the chat model's engine (qui
 	@scripts/setup.sh
 
 demo: setup ## Start both services, ask each one question, show the answers (Ctrl-C ends it; DEMO_EXIT=1 ends by itself)
-	@$(PY) scripts/demo.py
+	@$(PY) -m scripts.demo
 
 run-chat: setup ## Run the chat service on 127.0.0.1:8002
 	@$(PY) -m service_chat

@@ -16,9 +16,9 @@ from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
 from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import hub_model, parse_reference
-from service_chat.services.readiness import follow_engine
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.records.sqlite import SqliteRecords
+from service_chat.services.readiness import follow_engine
 from service_chat.services.triage import Triage, TriageLane
 from service_chat.settings import ChatSettings, LlmMode
 from serving.clock import Clock, SystemClock

@@ -86,8 +86,8 @@ def _die_with(parent: int, pipe: socket.socket) -> None:
 
 def main() -> NoReturn:
     pipe = socket.socket(fileno=int(sys.argv[1]))
-    # Ctrl-C, `timeout` and systemd reach every process of a group. The parent alone decides when its children end, after
-    # it has drained what they work on: it closes the pipe.
+    # Ctrl-C, `timeout` and systemd reach every process of a group. The parent alone decides when its children end: it
+    # closes the pipe, after it has drained what they work on.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.SIG_IGN)
     _die_with(int(sys.argv[2]), pipe)

@@ -15,8 +15,8 @@ from serving.settings import ServiceSettings, names_of
 _HEAD = """# Configuration
 
 Settings are environment variables, or lines of a file `.env` in the working directory; the environment wins. Names may
-be written in any case. A value out of bounds stops the start with a sentence. This page is made from the settings classes:
-`python scripts/configuration_page.py`.
+be written in any case. A value out of bounds stops the start with a sentence. This page is made from the settings
+classes: `python scripts/configuration_page.py`.
 """
 
 

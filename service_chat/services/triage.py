@@ -116,10 +116,9 @@ class Triage:
 
     async def answer(self, question: Question, deadline: Deadline) -> Answer:
         """The whole answer at once. Raises what `steps` raises."""
-        last: Step | None = None
         async with aclosing(self.steps(question, deadline)) as steps:
-            async for last in steps:  # to its end: the last lines of a request are written after its answer
-                pass
+            told = [step async for step in steps]  # to its end: a request's last lines are written after its answer
+        last = told[-1]
         assert isinstance(last, Answer)
         return last
 

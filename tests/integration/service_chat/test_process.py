@@ -168,14 +168,14 @@ def test_a_caller_that_hangs_up_stops_the_engine(start: Start, endless_gguf: Pat
     with start(endless(endless_gguf)) as service:
         service.until_ready()
         with (
-            pytest.raises(httpx.ReadTimeout),
+            contextlib.suppress(httpx.ReadTimeout),  # the plain answer sends nothing: this is the hang-up
             service.client(1.0) as client,
             client.stream("POST", "/triage", json=QUESTION, headers={"Accept": accept}) as answer,
         ):
             begun = time.monotonic()
             for _ in answer.iter_lines():
-                if time.monotonic() - begun > 1:
-                    raise httpx.ReadTimeout("enough seen")
+                if time.monotonic() - begun > 1:  # the stream sends all the time: leave it in the middle
+                    break
         eventually(lambda: running_jobs(service) == 0, 5)
         assert len(service.events("request_abandoned")) == 1
 

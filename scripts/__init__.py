@@ -1,0 +1,1 @@
+"""What people and the Makefile run from a checkout; no part of the installed packages."""
