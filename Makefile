@@ -61,7 +61,7 @@ load: setup ## Load both services on loopback for a few seconds each and judge t
 	@$(PY) -m scripts.load chat
 	@$(PY) -m scripts.load inference
 
-bench: setup ## Measure health and throughput of /predict at 1, 10 and 50 connections, idle against busy
+bench: setup ## Measure health while the models work, and /predict at 1, 10 and 50 connections
 	@$(PY) -m bench.predict_latency
 
 docs: setup ## Write docs/configuration.md from the settings

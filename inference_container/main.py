@@ -13,10 +13,11 @@ from inference_container.routers.predict import predict_router
 from inference_container.settings import InferenceSettings
 from inference_container.wiring import Runtime
 from serving.errors import SluiceError
+from serving.heap import settle_heap
 from serving.http.admin import admin_router
 from serving.http.app import add_floor
 from serving.http.exposition import metrics_router
-from serving.http.server import serve, settings_or_exit
+from serving.http.server import or_exit, serve
 from serving.logging import configure_logging
 
 SERVICE = "inference"
@@ -38,6 +39,7 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes)
         settings.warn_of_announced()
         async with runtime:
+            settle_heap()
             yield
 
     app = FastAPI(
@@ -58,5 +60,5 @@ def run(bundle: Path | None = None) -> None:
     """Serves until told to end. `bundle` wins over BUNDLE_PATH."""
     if bundle is not None:
         os.environ["BUNDLE_PATH"] = str(bundle)
-    settings = settings_or_exit(InferenceSettings)
+    settings = or_exit(InferenceSettings.from_environment)
     serve(create_app(settings), settings, settings.inference_api_port)

@@ -12,11 +12,12 @@ from service_chat.routers.triage import triage_router
 from service_chat.settings import ChatSettings
 from service_chat.wiring import Runtime
 from serving.errors import SluiceError
+from serving.heap import settle_heap
 from serving.http.admin import admin_router
 from serving.http.app import add_floor
 from serving.http.exposition import metrics_router
 from serving.http.problems import as_it_is
-from serving.http.server import serve, settings_or_exit
+from serving.http.server import or_exit, serve
 from serving.logging import configure_logging
 
 SERVICE = "chat"
@@ -30,7 +31,11 @@ STATUS: dict[type[SluiceError], int] = {errors.ModeNotAllowed: 422}
 
 
 def create_app(settings: ChatSettings) -> FastAPI:
-    """Nothing is opened here: the records open and the model loads when the application's lifespan begins."""
+    """Nothing is opened here: the records open and the model loads when the application's lifespan begins.
+
+    Raises:
+        SettingsError: A setting is well-formed and means nothing: a model reference, a remote address.
+    """
     runtime = Runtime(settings)
 
     @asynccontextmanager
@@ -38,6 +43,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
         configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes)
         settings.warn_of_announced()
         async with runtime:
+            settle_heap()
             yield
 
     app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
@@ -63,5 +69,6 @@ def compat_shape(problem: dict[str, Any]) -> dict[str, Any]:
 
 def run() -> None:
     """Serves until told to end."""
-    settings = settings_or_exit(ChatSettings)
-    serve(create_app(settings), settings, settings.chat_api_port)
+    settings = or_exit(ChatSettings.from_environment)
+    app = or_exit(lambda: create_app(settings))
+    serve(app, settings, settings.chat_api_port)

@@ -26,6 +26,7 @@ from serving.drain import drain
 from serving.errors import NotReady
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
+from serving.settings import SettingsError
 
 
 class Runtime:
@@ -129,7 +130,18 @@ class _RecordsOfTheHouse(RecordStore):
 
 
 def make_engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
-    """The adapter for a mode. Each is imported only when it is asked for."""
+    """The adapter for a mode. Each is imported only when it is asked for.
+
+    Raises:
+        SettingsError: The model reference, or the remote address, means nothing.
+    """
+    try:
+        return _engine(mode, settings, clock)
+    except ValueError as error:
+        raise SettingsError(f"LLM_MODE={mode}: {error}") from None
+
+
+def _engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
     match mode:
         case "gguf":
             from service_chat.engines.gguf.process import GgufEngine

@@ -4,6 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+# Properties have no time limit per example: it would time the machine, and pytest's own limit stops what hangs.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 #: The guard looks at our own packages: pytest, hypothesis and the interpreter's imports may block as they like.
 GUARDED = ("serving", "service_chat", "inference_container")

@@ -6,6 +6,7 @@ connection that the balancer is just about to use. SIGTERM stops accepting, lets
 
 import signal
 import sys
+from collections.abc import Callable
 from typing import TypeVar
 
 import uvicorn
@@ -13,7 +14,7 @@ from fastapi import FastAPI
 
 from serving.settings import ServiceSettings, SettingsError
 
-S = TypeVar("S", bound=ServiceSettings)
+T = TypeVar("T")
 
 
 def serve(app: FastAPI, settings: ServiceSettings, port: int) -> None:
@@ -39,10 +40,10 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
     )
 
 
-def settings_or_exit(settings: type[S]) -> S:
-    """The settings of this process, or status 2 and sentences on standard error that an operator can act on."""
+def or_exit(build: Callable[[], T]) -> T:
+    """What `build` makes of the environment, or status 2 and sentences on standard error for an operator."""
     try:
-        return settings.from_environment()
+        return build()
     except SettingsError as error:
         print(f"This environment can not be served with:\n{error}", file=sys.stderr)  # noqa: T201 - before any logging
         raise SystemExit(2) from None

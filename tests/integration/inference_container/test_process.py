@@ -123,7 +123,9 @@ def test_a_full_queue_is_refused_with_a_whole_number_to_wait_and_one_good_reques
         with service.client() as client:
             body = client.build_request("POST", "/predict", json={"data": weather(2000)}).content
             callers = [
-                threading.Thread(target=lambda: answers.extend(client.post("/predict", content=body) for _ in range(20)))
+                threading.Thread(
+                    target=lambda: answers.extend(client.post("/predict", content=body) for _ in range(20))
+                )
                 for _ in range(16)
             ]
             for caller in callers:

@@ -228,6 +228,8 @@ def test_the_same_lines_of_one_request_share_its_trace(start: Start, scripted_gg
         ({"LLM_MODE": "mock", "HF_QWEN_MODEL_ID": "x"}, "LLM_MODE=remote"),
         ({"GGUF_MAX_TOKENS": "4096", "GGUF_N_CTX": "4096"}, "room for a prompt"),
         ({"MODEL_SOURCE": "ftp://x/y"}, "must begin with"),
+        ({"MODEL_SOURCE": "hf://nothing"}, "a hub reference is"),
+        ({"LLM_MODE": "remote", "REMOTE_BASE_URL": "localhost", "REMOTE_MODEL": "m"}, "explicit base URL"),
     ],
 )
 def test_an_environment_that_can_not_be_served_with_stops_the_start_in_words(
