@@ -19,7 +19,8 @@ from service_chat.models.manifest import hub_model, parse_reference
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.records.sqlite import SqliteRecords
 from service_chat.services.readiness import follow_engine
-from service_chat.services.triage import Triage, TriageLane
+from service_chat.services.steps import TriageLane
+from service_chat.services.triage import Triage
 from service_chat.settings import ChatSettings, LlmMode
 from serving.clock import Clock, SystemClock
 from serving.drain import drain

@@ -17,7 +17,8 @@ from safetensors.numpy import load
 from inference_container.bundles.golden import Golden, check_golden, decode_golden
 from inference_container.bundles.manifest import GOLDEN, MANIFEST, WEIGHTS, FileEntry, Manifest
 from inference_container.errors import BundleRefused
-from inference_container.forecasting.backends.protocol import BackendChoice, Weights, open_backend
+from inference_container.forecasting.backends.choice import BackendChoice, open_backend
+from inference_container.forecasting.backends.protocol import Weights
 from inference_container.forecasting.inferencer import Inferencer
 
 

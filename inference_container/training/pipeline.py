@@ -24,7 +24,8 @@ from inference_container.bundles.manifest import (
 )
 from inference_container.bundles.writer import Draft, write_bundle
 from inference_container.errors import TooFewRows
-from inference_container.forecasting.backends.protocol import Backend, open_backend
+from inference_container.forecasting.backends.choice import open_backend
+from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.frame import Frame, frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.plan import (

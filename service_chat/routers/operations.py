@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse
 
 from service_chat.engines.protocol import EngineStatus
 from service_chat.routers.schemas import Health, ModelHealth, Readiness, ServiceInfo
-from service_chat.services.triage import TriageLane
+from service_chat.services.steps import TriageLane
 from serving.http.probes import readiness
 from serving.lifecycle import Lifecycle
 

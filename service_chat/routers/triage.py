@@ -17,7 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from service_chat.routers.schemas import TimingsMs, TriageAnswer, TriageRequest, Usage, Versions
 from service_chat.services.prompts import PROMPT_VERSION
 from service_chat.services.record_answer import DISCLAIMER
-from service_chat.services.triage import Answer, Question, Status, Step, Text, Triage
+from service_chat.services.steps import Answer, Question, Status, Step, Text
+from service_chat.services.triage import Triage
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import SluiceError

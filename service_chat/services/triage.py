@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 
 from service_chat import events
 from service_chat.engines.protocol import (
@@ -19,14 +18,14 @@ from service_chat.engines.protocol import (
     EngineState,
     Prefill,
     SamplingParams,
-    StreamEvent,
 )
 from service_chat.errors import ModeNotAllowed, PatientNotFound
 from service_chat.metrics import ChatMetrics
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.services.prompts import triage_messages
 from service_chat.services.record_answer import answer_from_record
-from serving.admission import BoundedQueue, Ticket
+from service_chat.services.steps import Answer, Job, Question, Status, Step, Text, TriageLane
+from serving.admission import Ticket
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
 from serving.errors import DeadlineExceeded, Draining, NotFound, NotReady, SluiceError
@@ -35,62 +34,6 @@ from serving.tracing import span
 
 #: How often a stream says that it is still alive, in seconds: proxies cut silent connections after 60.
 STATUS_EVERY_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    patient_mrn: str
-    query: str
-    llm_mode: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """What waits in the lane. The engine's events go into `steps`, for a caller who listens."""
-
-    engine: Engine
-    record: PatientRecord
-    query: str
-    params: SamplingParams
-    steps: asyncio.Queue[StreamEvent] = field(default_factory=asyncio.Queue)
-
-
-TriageLane = BoundedQueue[Job, Completion]
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The end of every triage that is not an error."""
-
-    text: str
-    llm_mode: str
-    model: str | None
-    model_sha256: str | None
-    inference_time_ms: float  #: the wait for the engine included
-    degraded: tuple[str, ...] = ()
-    completion: Completion | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where the request is: `queued`, `prefill` or `generating`."""
-
-    state: str
-    elapsed_ms: float
-    position: int | None = None  #: tickets before this one, while queued
-    prompt_done: int | None = None
-    prompt_total: int | None = None
-    tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """More of the answer."""
-
-    text: str
-
-
-Step = Status | Text | Answer
 
 
 class Triage:

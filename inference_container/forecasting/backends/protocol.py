@@ -1,19 +1,15 @@
-"""The port between the forecast and whatever multiplies the matrices, and the one place that chooses an adapter.
+"""The port between the forecast and whatever multiplies the matrices.
 
-`inferencer` calls `forward` once per batch and recursive step. `open_backend` imports torch only for the architectures
-that need it, so a linear bundle serves from a process that never loads it.
+`inferencer` calls `forward` once per batch and recursive step; `choice` opens the adapter that a network needs.
 """
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
-from inference_container.errors import BundleRefused
-from inference_container.forecasting.plan import Float32Array, NetworkPlan
+from inference_container.forecasting.plan import Float32Array
 
 #: Tensors by name, float32, as they stand in the weights file.
 Weights: TypeAlias = Mapping[str, Float32Array]
-#: `auto` takes numpy for what it can run and torch for the rest.
-BackendChoice: TypeAlias = Literal["auto", "torch"]
 
 
 class Backend(Protocol):
@@ -34,20 +30,3 @@ class Backend(Protocol):
             (batch, horizon, targets).
         """
         ...
-
-
-def open_backend(network: NetworkPlan, weights: Weights, choice: BackendChoice = "auto") -> Backend:
-    """The backend for a network.
-
-    Raises:
-        BundleRefused: the tensors are not those of the architecture, in name or in shape.
-    """
-    if network.arch == "linear" and choice == "auto":
-        from inference_container.forecasting.backends.linear import LinearBackend
-
-        return LinearBackend(network, weights)
-    try:
-        from inference_container.forecasting.backends.torch import TorchBackend
-    except ModuleNotFoundError as error:
-        raise BundleRefused(f"Bundles of architecture {network.arch} need torch, which is not installed.") from error
-    return TorchBackend(network, weights)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from inference_container.errors import BundleRefused
+from inference_container.forecasting.backends.choice import open_backend
 from inference_container.forecasting.backends.linear import LinearBackend
-from inference_container.forecasting.backends.protocol import open_backend
 from inference_container.forecasting.backends.torch import TorchBackend, build_network
 from inference_container.forecasting.plan import Architecture, NetworkPlan
 from tests.unit.inference_container.forecasting.samples import sample_plan, sample_weights

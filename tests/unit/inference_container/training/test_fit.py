@@ -4,8 +4,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from inference_container.forecasting.backends.choice import open_backend
 from inference_container.forecasting.backends.linear import LinearBackend
-from inference_container.forecasting.backends.protocol import open_backend
 from inference_container.forecasting.frame import Frame
 from inference_container.forecasting.plan import Architecture, NetworkPlan
 from inference_container.training.data import Series
