@@ -1,0 +1,114 @@
+"""The pages in docs/ against the code: what a machine can compare does not drift."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+import inference_container.events
+import service_chat.events
+from inference_container.main import STATUS as FORECAST
+from service_chat.main import STATUS as CHAT
+from serving.errors import SluiceError, every_error
+from serving.events import DECLARED
+from serving.http.problems import STATUS, status_of
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PINNED = Path(__file__).parent / "pinned"
+PAGES = sorted(DOCS.rglob("*.md"))
+EVENT_ROOMS = (service_chat.events, inference_container.events)
+OURS = ("serving", "service_chat", "inference_container")
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of every table row that begins with a name in backticks, backticks removed from the first."""
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines() if line[:3] == "| `"]
+    return [[first.strip("| `"), *rest] for first, *rest in cells]
+
+
+def our_errors() -> list[type[SluiceError]]:
+    return [cls for cls in every_error() if cls.__module__.split(".")[0] in OURS]
+
+
+def error_rows() -> dict[str, tuple[str, str]]:
+    """Class name to the code and status that docs/errors.md gives it."""
+    names = {cls.__name__ for cls in our_errors()}
+    return {cells[0]: (cells[1].strip("`"), cells[2]) for cells in rows(page("errors.md")) if cells[0] in names}
+
+
+def test_operations_lists_every_event_with_its_level_sentence_and_fields() -> None:
+    assert all(room.__doc__ for room in EVENT_ROOMS)  # imported: declared
+    table = rows(page("operations.md").split("## Log events")[1])
+    listed = {name: (level, sentence, fields) for name, level, sentence, fields in table}
+    declared = {
+        event.name: (
+            logging.getLevelName(event.level).lower(),
+            event.sentence,
+            ", ".join(f"`{field}`" for field in sorted(event.fields)) or "-",
+        )
+        for event in DECLARED.values()
+        if not event.name.startswith("test_")
+    }
+    assert listed == declared
+    assert sorted(listed) == (PINNED / "events.txt").read_text().split()
+
+
+@pytest.mark.parametrize(
+    ("title", "file"), [("Chat service:", "metrics-chat.txt"), ("Forecast service:", "metrics-inference.txt")]
+)
+def test_operations_lists_every_metric_and_no_other(title: str, file: str) -> None:
+    metrics = page("operations.md").split("## Metrics")[1].split("## Log events")[0]
+    shared, own = metrics.split("Chat service:")[0], metrics.split(title)[1].split("service:")[0]
+    listed = {cells[0] for cells in rows(shared + own)}
+    pinned = set((PINNED / file).read_text().split())
+    # A counter is pinned by the name of its family and exported with `_total` behind it.
+    assert {name for name in pinned if name not in listed and f"{name}_total" not in listed} == set()
+    assert {name for name in listed if name not in pinned and name.removesuffix("_total") not in pinned} == set()
+
+
+@pytest.mark.parametrize("error", our_errors(), ids=lambda cls: cls.__name__)
+def test_errors_gives_every_class_the_code_and_status_that_the_door_gives(error: type[SluiceError]) -> None:
+    table = {**STATUS, **CHAT, **FORECAST}
+    assert error_rows()[error.__name__] == (error.code, str(status_of(error(), table)))
+
+
+def test_forecasts_gives_every_code_the_status_that_errors_gives() -> None:
+    known = dict(error_rows().values())
+    told = {cells[0]: cells[1] for cells in rows(page("forecasts.md")) if cells[0] in known}
+    assert len(told) == 12
+    assert told == {code: known[code] for code in told}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_file_that_a_page_names_exists(path: Path) -> None:
+    named = set(
+        re.findall(r"`((?:serving|service_chat|inference_container|scripts|tests|docs)/[^`\s*]*)`", path.read_text())
+    )
+    assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_to_another_page_leads_there(path: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+    assert {target for target in targets if not (path.parent / target).exists()} == set()
+
+
+def test_the_index_lists_every_page() -> None:
+    index = page("README.md")
+    names = [path.relative_to(DOCS).as_posix() for path in PAGES if path.name != "README.md"]
+    assert [name for name in names if f"]({name})" not in index] == []
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "decisions").glob("*.md")), ids=lambda path: path.name[:4])
+def test_a_decision_has_its_four_parts_on_less_than_a_page(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith(f"# {int(path.name[:4])}. ")
+    assert re.search(r"^Status: (accepted|superseded by \d+)$", text, re.MULTILINE)
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
+    assert len(text.splitlines()) <= 60
