@@ -18,18 +18,24 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
 
+from serving import events
 from serving.child_main import Channel, Heartbeat
 from serving.clock import Clock
 from serving.frames import FrameReader, encode
+from serving.logging import where
 
 __all__ = ["Channel", "Child", "ChildExit", "ChildListener", "RestartPolicy"]
 
 A = TypeVar("A")
+
+#: Exit status of a child that was never there.
+_NEVER_LIVED = 256
+_STDERR_PIECE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,8 @@ class ChildExit:
     def reason(self) -> str:
         if self.hung:
             return "no sign of life, killed"
+        if self.code == _NEVER_LIVED:
+            return f"could not be started: {self.stderr_tail[0]}"
         if self.code < 0:
             return f"killed by {signal.Signals(-self.code).name}"
         return f"exited with status {self.code}"
@@ -158,10 +166,14 @@ class Child(Generic[A]):
         failures = 0
         while True:
             born = self._clock.monotonic()
-            ended = await self._live_once()
+            try:
+                ended = await self._live_once()
+            except Exception as error:  # no process to be had, or a listener broke: either way the next one must start
+                events.unexpected_error(error_type=type(error).__name__, at=where(error))
+                ended = ChildExit(0, _NEVER_LIVED, 0, False, (type(error).__name__,))
             lived = self._clock.monotonic() - born
             failures = 1 if lived >= self._policy.healthy_after_s else failures + 1
-            self._listener.on_exit(ChildExit(ended.pid, ended.code, failures, ended.hung, ended.stderr_tail))
+            self._listener.on_exit(replace(ended, failures=failures))
             await self._clock.sleep(self._policy.wait(failures))
 
     async def _live_once(self) -> ChildExit:
@@ -230,12 +242,22 @@ class Child(Generic[A]):
             await self._clock.sleep(max(limit - quiet, 0.01))
 
     async def _read_stderr(self, process: asyncio.subprocess.Process, tail: deque[str]) -> None:
+        """Line by line. A progress bar that never ends its line is cut into pieces, not waited for."""
         assert process.stderr is not None
-        async for raw in process.stderr:
-            line = raw.decode(errors="replace").rstrip()
-            if line:
-                tail.append(line)
-                self._listener.on_stderr(line)
+        rest = b""
+        while chunk := await process.stderr.read(_STDERR_PIECE):
+            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+            if len(rest) >= _STDERR_PIECE:
+                lines, rest = [*lines, rest], b""
+            for raw in lines:
+                self._tell_stderr(raw, tail)
+        self._tell_stderr(rest, tail)
+
+    def _tell_stderr(self, raw: bytes, tail: deque[str]) -> None:
+        line = raw.decode(errors="replace").strip()
+        if line:
+            tail.append(line)
+            self._listener.on_stderr(line)
 
 
 def _import_path() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The child's end of `serving.child`: started as `python -m serving.child_main <fd>`, runs one entry function.
+"""The child's end of `serving.child`: `python -m serving.child_main <pipe> <parent pid>` runs one entry function.
 
 A child never outlives its parent. Linux is told to kill it when the parent goes (that covers `kill -9` and a child
 stuck in C code), and a thread watches the pipe for the hang-up everywhere else. A prototype without both left a

@@ -23,6 +23,8 @@ def echo(channel: Channel, prefix: str) -> None:
                 time.sleep(600)
             case "complain":
                 print("a complaint", file=sys.stderr, flush=True)  # noqa: T201 - this is what the test reads
+            case "progress bar":
+                print("\r".join(f"{n:08d} of many" for n in range(20_000)), end="", file=sys.stderr, flush=True)  # noqa: T201
             case "big":
                 channel.send(b"x" * 5_000_000)
             case other:

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,46 @@ async def test_standard_error_is_handed_on_and_kept_for_the_obituary() -> None:
         assert await seen.lines.get() == "a complaint"
         echoing.send("die")
         assert (await seen.exits.get()).stderr_tail == ("a complaint",)
+
+
+async def test_a_line_of_standard_error_that_never_ends_does_not_take_the_keeper_along() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send("progress bar")
+        assert "of many" in await seen.lines.get()
+        echoing.send("die")
+        await seen.exits.get()
+        assert await seen.messages.get() == "echo: ready"
+
+
+async def test_a_listener_that_breaks_does_not_take_the_keeper_along() -> None:
+    class Broken(Remembering):
+        def on_start(self, pid: int) -> None:
+            super().on_start(pid)
+            if len(self.pids) == 1:
+                raise RuntimeError("a defect of ours")
+
+    seen = Broken()
+    async with child(seen):
+        assert (await seen.exits.get()).reason == "could not be started: RuntimeError"
+        assert await seen.messages.get() == "echo: ready"
+        await asyncio.wait_for(gone(seen.pids[0]), 2)
+
+
+async def test_a_spawn_that_the_system_refuses_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    spawn, refusals = asyncio.create_subprocess_exec, [OSError("no more processes")]
+
+    async def sometimes(*args: str, **options: Any) -> asyncio.subprocess.Process:
+        if refusals:
+            raise refusals.pop()
+        return await spawn(*args, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", sometimes)
+    seen = Remembering()
+    async with child(seen):
+        assert (await seen.exits.get()).reason == "could not be started: OSError"
+        assert await seen.messages.get() == "echo: ready"
 
 
 async def test_closing_leaves_no_process_behind_even_when_it_hangs() -> None:
