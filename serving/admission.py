@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from serving.clock import Clock
 from serving.deadline import Deadline
-from serving.errors import DeadlineExceeded, Draining, QueueFull, SluiceError
+from serving.errors import CallerGone, DeadlineExceeded, Draining, InvalidInput, QueueFull, SluiceError
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket; no digit can be meant in a type
 R = TypeVar("R")
@@ -36,27 +36,26 @@ class Ticket(Generic[I, R]):
         self.waited_s = 0.0
         self._lane = lane
         self._stage = _Stage.WAITING
-        self._outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._outcome: asyncio.Future[R] = loop.create_future()
+        # The lane keeps the promise itself: a ticket ends by its deadline whether or not anybody looks.
+        self._alarm = loop.call_later(deadline.remaining(), lambda: self.fail(DeadlineExceeded()))
 
     @property
     def settled(self) -> bool:
         return self._stage is _Stage.SETTLED
 
     async def result(self) -> R:
-        """Waits for the outcome, no longer than the deadline. A caller that is cancelled withdraws the ticket.
+        """Waits for the outcome. A caller that is cancelled gives its place up.
 
         Raises:
-            DeadlineExceeded: Nobody settled it in time; it is settled with that now.
+            DeadlineExceeded: Nobody settled it in time.
             SluiceError: What the work failed with.
         """
         try:
-            async with asyncio.timeout(self.deadline.remaining()):
-                return await asyncio.shield(self._outcome)
-        except TimeoutError:
-            self.fail(DeadlineExceeded())
-            return await self._outcome
+            return await asyncio.shield(self._outcome)
         except asyncio.CancelledError:
-            self.fail(DeadlineExceeded("The caller went away."))
+            self.fail(CallerGone())
             raise
 
     def settle(self, value: R) -> bool:
@@ -86,8 +85,10 @@ class LaneStatistics:
     admitted: int
     rejected: int
     completed: int
-    failed: int
+    invalid: int  #: the caller's mistake
+    failed: int  #: ours
     expired: int
+    abandoned: int  #: the caller hung up
     oldest_wait_s: float
     last_wait_s: float
     total_wait_s: float
@@ -109,7 +110,8 @@ class BoundedQueue(Generic[I, R]):
         self._arrived = asyncio.Event()
         self._freed = asyncio.Event()
         self._pace = _Pace(clock)
-        self._admitted = self._rejected = self._completed = self._failed = self._expired = 0
+        self._admitted = self._rejected = self._completed = 0
+        self._invalid = self._failed = self._expired = self._abandoned = 0
         self._last_wait = self._total_wait = self._max_wait = 0.0
 
     @property
@@ -179,7 +181,10 @@ class BoundedQueue(Generic[I, R]):
 
     def retry_after_s(self) -> int:
         """Whole seconds until a place is expected, at least 1 (RFC 9110 §10.2.3 allows integers only)."""
-        return max(1, math.ceil(self.depth * self._pace.interval_s))
+        interval = self._pace.interval_s
+        if interval is None:  # nothing was settled yet: the work takes at least as long as it has taken so far
+            interval = max((self._clock.monotonic() - t.admitted_at - t.waited_s for t in self._running), default=0.0)
+        return max(1, math.ceil(self.depth * interval))
 
     def close(self) -> None:
         """No more tickets. Those admitted go on."""
@@ -206,8 +211,10 @@ class BoundedQueue(Generic[I, R]):
             admitted=self._admitted,
             rejected=self._rejected,
             completed=self._completed,
+            invalid=self._invalid,
             failed=self._failed,
             expired=self._expired,
+            abandoned=self._abandoned,
             oldest_wait_s=self._clock.monotonic() - oldest.admitted_at if oldest is not None else 0.0,
             last_wait_s=self._last_wait,
             total_wait_s=self._total_wait,
@@ -223,14 +230,19 @@ class BoundedQueue(Generic[I, R]):
         if ticket._stage is _Stage.RUNNING:
             self._pace.tick(busy=bool(self._waiting))
         ticket._stage = _Stage.SETTLED
+        ticket._alarm.cancel()
         publish()
-        error = ticket._outcome.exception()
-        if error is None:
-            self._completed += 1
-        elif isinstance(error, DeadlineExceeded):
-            self._expired += 1
-        else:
-            self._failed += 1
+        match ticket._outcome.exception():
+            case None:
+                self._completed += 1
+            case CallerGone():
+                self._abandoned += 1
+            case DeadlineExceeded():
+                self._expired += 1
+            case InvalidInput():
+                self._invalid += 1
+            case _:
+                self._failed += 1
         self._freed.set()
         return True
 
@@ -238,15 +250,26 @@ class BoundedQueue(Generic[I, R]):
 class _Pace:
     """The mean time between two settlements while work was waiting, as a moving average over about 20 of them."""
 
+    #: Tickets of one batch settle within this time of each other and count as one event with many settlements.
+    _TOGETHER_S = 0.001
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last: float | None = None
-        self.interval_s = 0.0
+        self._since: float | None = None
+        self._together = 0
+        self.interval_s: float | None = None  #: None until it is known
 
     def tick(self, busy: bool) -> None:
         now = self._clock.monotonic()
-        if self._last is not None:
-            gap = now - self._last
-            self.interval_s = gap if self.interval_s == 0.0 else 0.95 * self.interval_s + 0.05 * gap
+        if self._since is not None and now - self._since >= self._TOGETHER_S:
+            gap = (now - self._since) / self._together
+            weight = 0.95**self._together
+            self.interval_s = gap if self.interval_s is None else weight * self.interval_s + (1 - weight) * gap
+            self._since = None
         # With nothing waiting, the time to the next settlement says when work comes, not how fast it is done.
-        self._last = now if busy else None
+        if not busy:
+            self._since = None
+        elif self._since is None:
+            self._since, self._together = now, 1
+        else:
+            self._together += 1

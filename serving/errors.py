@@ -5,7 +5,8 @@
     │   ├── QueueFull       the lane holds as many tickets as it may
     │   ├── NotReady        the model is still loading, or there is none yet
     │   └── Draining        the process is going down; another replica serves
-    ├── DeadlineExceeded    nobody waits for the answer any more
+    ├── DeadlineExceeded    nobody waits for the answer any more: the moment has passed
+    │   └── CallerGone      … because the caller hung up
     ├── InvalidInput        the caller must change the request
     │   ├── NotFound        what the request names does not exist
     │   └── Unauthorized    the credentials do not allow it
@@ -80,6 +81,11 @@ class Draining(Rejected):
 class DeadlineExceeded(SluiceError):
     code = "deadline_exceeded"
     default_message = "The deadline passed before the answer was ready."
+
+
+class CallerGone(DeadlineExceeded):
+    code = "caller_gone"
+    default_message = "The caller went away before the answer was ready."
 
 
 class InvalidInput(SluiceError):

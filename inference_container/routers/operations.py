@@ -62,7 +62,7 @@ def operations_router(runtime: Observed) -> APIRouter:
     @router.get("/queue_stats", summary="Counters of the queue and the workers", responses=declared(500))
     async def queue_stats() -> QueueStats:
         queue, workers, lag, model = lane.statistics(), pool.statistics(), runtime.lag.statistics(), pool.model
-        started = queue.completed + queue.failed + queue.running
+        started = queue.completed + queue.invalid + queue.failed + queue.running
         return QueueStats(
             build_version=runtime.build_version,
             queue_length=queue.depth,
@@ -76,6 +76,8 @@ def operations_router(runtime: Observed) -> APIRouter:
             completed=queue.completed,
             timeouts=queue.expired,
             failed=queue.failed,
+            invalid=queue.invalid,
+            abandoned=queue.abandoned,
             last_wait_ms=queue.last_wait_s * 1000,
             max_wait_ms=queue.max_wait_s * 1000,
             avg_wait_ms=queue.total_wait_s * 1000 / started if started else 0.0,

@@ -90,6 +90,8 @@ class QueueStats(BaseModel):
     completed: int
     timeouts: int
     failed: int
+    invalid: int
+    abandoned: int
     served_cached: Literal[0] = 0
     last_wait_ms: float
     max_wait_ms: float

@@ -118,13 +118,39 @@ async def test_retry_after_follows_the_pace_of_the_work() -> None:
     clock = ManualClock()
     lane = Lane(10, clock)
     tickets = [lane.try_admit(n, Deadline.after(1e6, clock)) for n in range(10)]
-    for _ in range(5):
+    (running,) = await lane.take()
+    clock.turn(7.0)
+    assert lane.retry_after_s() == 9 * 7  # nothing is known yet but that one takes at least this long
+    running.settle("done")
+    for _ in range(4):
         (running,) = await lane.take()
         clock.turn(4.0)
         running.settle("done")
     assert lane.depth == 5
     assert lane.retry_after_s() == 20
     assert tickets[5].settled is False
+
+
+async def test_a_batch_counts_as_many_settlements_and_not_as_many_instants() -> None:
+    clock = ManualClock()
+    lane = Lane(200, clock)
+    for number in range(200):
+        lane.try_admit(number, Deadline.after(1e6, clock))
+    for _ in range(4):
+        batch = await lane.take(32)
+        clock.turn(1.6)
+        for ticket in batch:
+            ticket.settle("done")
+    assert lane.depth == 72
+    assert lane.retry_after_s() == 4  # 72 tickets at 20 a second
+
+
+async def test_a_ticket_that_nobody_asks_about_still_ends_with_its_deadline() -> None:
+    lane = Lane(1, SystemClock())
+    ticket = lane.try_admit(1, Deadline.after(0.01, SystemClock()))
+    await asyncio.sleep(0.05)
+    assert ticket.settled
+    assert lane.depth == 0
 
 
 @given(capacity=st.integers(-5, 0))
@@ -206,7 +232,12 @@ class LaneMachine(RuleBasedStateMachine):
     @invariant()
     def the_books_balance(self) -> None:
         books = self.lane.statistics()
-        assert books.admitted == books.depth + books.running + books.completed + books.failed + books.expired
+        assert books.admitted == sum(
+            (
+                *(books.depth, books.running, books.completed, books.invalid),
+                *(books.failed, books.expired, books.abandoned),
+            )
+        )
 
 
 TestLaneMachine = pytest.mark.filterwarnings("default")(LaneMachine.TestCase)
