@@ -53,6 +53,8 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app.include_router(metrics_router(runtime.metrics, "/prometheus"))
     app.include_router(admin_router(settings.admin_token, settings))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS)
+    # The server begins the drain with the signal, while connections are still open.
+    app.state.on_signal = runtime.drain.begin_from_signal
     return app
 
 
@@ -61,4 +63,5 @@ def run(bundle: Path | None = None) -> None:
     if bundle is not None:
         os.environ["BUNDLE_PATH"] = str(bundle)
     settings = or_exit(InferenceSettings.from_environment)
-    serve(create_app(settings), settings, settings.inference_api_port)
+    app = create_app(settings)
+    serve(app, settings, settings.inference_api_port, app.state.on_signal)

@@ -17,7 +17,7 @@ from inference_container.process_pool import ProcessPool
 from inference_container.services.predict import ForecastLane, Predict
 from inference_container.settings import InferenceSettings
 from serving.clock import Clock, SystemClock
-from serving.drain import drain
+from serving.drain import Drain
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
 
@@ -31,6 +31,7 @@ class Runtime:
         self.metrics = InferenceMetrics()
         self.lag = LoopLag(self.clock)
         self.lane: ForecastLane = ForecastLane(settings.queue_maxsize, self.clock)
+        self.drain = Drain(self.lane, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         self.startup_ready_ms: int | None = None
         self._bundle = _bundle_path(settings.bundle_path)
         batch_size = settings.batch_size if settings.enable_microbatch else 1
@@ -66,7 +67,8 @@ class Runtime:
         await self._stack.enter_async_context(self._dispatcher)
         note = asyncio.create_task(self._note_ready(time.perf_counter()), name="note-ready")
         self._stack.callback(note.cancel)
-        self._stack.push_async_callback(drain, self.lane, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
+        self._stack.push_async_callback(self.drain.done)
+        self.drain.watch()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -37,6 +37,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
         SettingsError: A setting is well-formed and means nothing: a model reference, a remote address.
     """
     runtime = Runtime(settings)
+    shape = compat_shape if settings.compat_errors else as_it_is
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -47,12 +48,13 @@ def create_app(settings: ChatSettings) -> FastAPI:
             yield
 
     app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    app.include_router(triage_router(runtime.triage, settings.triage_deadline_seconds, runtime.clock, VERSION))
+    app.include_router(triage_router(runtime.triage, settings.triage_deadline_seconds, runtime.clock, VERSION, shape))
     app.include_router(operations_router(runtime, VERSION, DESCRIPTION))
     app.include_router(metrics_router(runtime.metrics))
     app.include_router(admin_router(settings.admin_token, settings))
-    shape = compat_shape if settings.compat_errors else as_it_is
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS, shape)
+    # The server begins the drain with the signal, while connections are still open.
+    app.state.on_signal = runtime.drain.begin_from_signal
     return app
 
 
@@ -71,4 +73,4 @@ def run() -> None:
     """Serves until told to end."""
     settings = or_exit(ChatSettings.from_environment)
     app = or_exit(lambda: create_app(settings))
-    serve(app, settings, settings.chat_api_port)
+    serve(app, settings, settings.chat_api_port, app.state.on_signal)

@@ -23,7 +23,7 @@ from service_chat.services.steps import TriageLane
 from service_chat.services.triage import Triage
 from service_chat.settings import ChatSettings, LlmMode
 from serving.clock import Clock, SystemClock
-from serving.drain import drain
+from serving.drain import Drain
 from serving.errors import NotReady
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
@@ -40,6 +40,7 @@ class Runtime:
         self.metrics = ChatMetrics()
         self.lag = LoopLag(self.clock)
         self.lane = TriageLane(settings.triage_queue_maxsize, self.clock)
+        self.drain = Drain(self.lane, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         modes = () if settings.model_disabled else settings.modes
         self._engines = engines or {mode: make_engine(mode, settings, self.clock) for mode in modes}
         self._records = _RecordsOfTheHouse()
@@ -76,9 +77,8 @@ class Runtime:
             self.lifecycle.degrade("model_disabled")
             self.lifecycle.to(State.READY)
         await self._stack.enter_async_context(self.triage.dispatcher())
-        self._stack.push_async_callback(
-            drain, self.lane, self.lifecycle, self.settings.uvicorn_timeout_graceful_shutdown
-        )
+        self._stack.push_async_callback(self.drain.done)
+        self.drain.watch()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -90,6 +90,8 @@ class Runtime:
         before, self._seen = self._seen, status
         if before is not None and before.state is status.state:
             return
+        if before is None or before.ready:
+            self._begun = time.monotonic()
         events.engine_state_changed(
             llm_mode=self.default_mode, state=status.state.value, reason=status.reason, failures=status.failures
         )

@@ -1,6 +1,7 @@
 """The end of a process, in order: not ready, no admission, drain within the grace, settle what is left.
 
-Pushed last onto a service's exit stack, so it runs first: what the tickets need is still open behind it.
+Begins with the signal, while connections are still open, so that callers hear of it: who waits gets its answer, or a
+problem that says try again. A server that waited first and told the house afterwards would cut them off instead.
 """
 
 import asyncio
@@ -13,13 +14,39 @@ from serving.errors import Draining
 from serving.lifecycle import Lifecycle, State
 
 
-async def drain(lane: BoundedQueue[Any, Any], lifecycle: Lifecycle, grace_s: float) -> None:
-    """Returns when no ticket is left; those the grace did not suffice for are settled with Draining."""
-    events.shutdown_begun(grace_s=grace_s, depth=lane.depth)
-    lifecycle.to(State.DRAINING)
-    lane.close()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(grace_s):
-            await lane.drained()
-    left = lane.abandon(Draining("The process went down before the answer.", retry_after_s=1))
-    events.shutdown_done(drained=left == 0, abandoned=left)
+class Drain:
+    """The drain of one lane. `begin` may come from the server or from the lifespan's end, whichever is first."""
+
+    def __init__(self, lane: BoundedQueue[Any, Any], lifecycle: Lifecycle, grace_s: float) -> None:
+        self._lane, self._lifecycle, self._grace_s = lane, lifecycle, grace_s
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def watch(self) -> None:
+        """Called on the event loop once there is something to drain; before that, `begin_from_signal` does nothing."""
+        self._loop = asyncio.get_running_loop()
+
+    def begin_from_signal(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.begin)
+
+    def begin(self) -> None:
+        """On the event loop. Nothing is admitted from here on; calling it again changes nothing."""
+        if self._task is None:
+            self._lifecycle.to(State.DRAINING)
+            self._lane.close()
+            self._task = asyncio.create_task(self._empty(), name="drain")
+
+    async def done(self) -> None:
+        """Begins if nobody has, and returns when no ticket is left."""
+        self.begin()
+        assert self._task is not None
+        await self._task
+
+    async def _empty(self) -> None:
+        events.shutdown_begun(grace_s=self._grace_s, depth=self._lane.depth)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._grace_s):
+                await self._lane.drained()
+        left = self._lane.abandon(Draining("The process went down before the answer.", retry_after_s=1))
+        events.shutdown_done(drained=left == 0, abandoned=left)

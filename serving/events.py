@@ -48,7 +48,9 @@ lifecycle_changed = declare(
     "lifecycle_changed", "The process went from one state of its life to the next.", "before", "after", "reason"
 )
 shutdown_begun = declare("shutdown_begun", "No new work from here on; what runs is drained.", "grace_s", "depth")
-shutdown_done = declare("shutdown_done", "Everything that was opened is closed.", "drained", "abandoned")
+shutdown_done = declare(
+    "shutdown_done", "The queue is empty; what the work needed is closed next.", "drained", "abandoned"
+)
 event_loop_blocked = declare(
     "event_loop_blocked", "Something held the event loop longer than a probe may wait.", "lag_ms", level=WARNING
 )

@@ -1,28 +1,49 @@
 """Runs an app under uvicorn with the settings that keep connections and answers whole.
 
 The field notes' connection resets came from here, not from the model: a keep-alive shorter than the balancer's closes a
-connection that the balancer is just about to use. SIGTERM stops accepting, lets what runs finish, then closes.
+connection that the balancer is just about to use. A signal begins the drain at once; the server then waits for the
+answers that are still owed.
 """
 
 import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import TypeVar
 
 import uvicorn
 from fastapi import FastAPI
+from typing_extensions import override
 
 from serving.settings import ServiceSettings, SettingsError
 
 T = TypeVar("T")
 
+#: The server waits this much longer than the drain's grace: answers that the drain wrote must still get out.
+_LAST_WORDS_S = 5
 
-def serve(app: FastAPI, settings: ServiceSettings, port: int) -> None:
-    """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0."""
+
+def serve(app: FastAPI, settings: ServiceSettings, port: int, on_signal: Callable[[], None]) -> None:
+    """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0.
+
+    `on_signal` is called once, from the signal handler.
+    """
     # uvicorn raises the signal again once it has shut down, to whatever handler stood here before it.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
-    uvicorn.Server(server_config(app, settings, port)).run()
+    _Server(server_config(app, settings, port), on_signal).run()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if not self.should_exit:
+            self._on_signal()
+        super().handle_exit(sig, frame)
 
 
 def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
@@ -33,7 +54,7 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
         log_config=None,  # serving.logging has the loggers
         access_log=settings.access_log,
         timeout_keep_alive=settings.uvicorn_timeout_keep_alive,
-        timeout_graceful_shutdown=settings.uvicorn_timeout_graceful_shutdown,
+        timeout_graceful_shutdown=settings.uvicorn_timeout_graceful_shutdown + _LAST_WORDS_S,
         limit_concurrency=settings.uvicorn_limit_concurrency,
         server_header=False,
         lifespan="on",

@@ -191,6 +191,19 @@ def test_sigterm_lets_a_running_answer_finish(start: Start, endless_gguf: Path) 
         assert asking.answer().json()["usage"]["completion_tokens"] == 400
 
 
+def test_an_answer_that_outlasts_the_grace_ends_in_a_problem_and_not_in_a_cut(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="1")) as service:
+        service.until_ready()
+        asking = Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        assert service.stop(signal.SIGTERM) == 0
+        answer = asking.answer()
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "draining"
+        assert [e["abandoned"] for e in service.events("shutdown_done")] == [1]
+        assert not [e for e in service.log if "Exception" in e]
+
+
 def test_nothing_a_patient_wrote_and_no_record_number_reaches_the_log(start: Start, scripted_gguf: Path) -> None:
     with start({"GGUF_PATH": str(scripted_gguf), "LOG_PROBES": "1"}) as service:
         service.until_ready()
@@ -223,7 +236,8 @@ def test_the_same_lines_of_one_request_share_its_trace(start: Start, scripted_gg
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"LLM_MODE": "hf-qwen2.5"}, "LLM_MODE"),
+        ({"LLM_MODE": "hf-qwen2.5"}, "set LLM_MODE=remote"),
+        ({"DEFAULT_LLM_MODE": "qwen"}, "Set LLM_MODE=gguf"),
         ({"LLM_MODE": "remote"}, "REMOTE_BASE_URL"),
         ({"LLM_MODE": "mock", "HF_QWEN_MODEL_ID": "x"}, "LLM_MODE=remote"),
         ({"GGUF_MAX_TOKENS": "4096", "GGUF_N_CTX": "4096"}, "room for a prompt"),
