@@ -17,6 +17,12 @@ LlmMode = Literal["gguf", "mock", "remote"]
 _HOSTED = (
     "The hosted mode is gone: set LLM_MODE=remote with REMOTE_BASE_URL, so that records leave only by your choice."
 )
+_OLD_MODES = {
+    "hf-qwen2.5": _HOSTED,
+    "hf-smollm2": _HOSTED,
+    "qwen": "Set LLM_MODE=gguf: the same family of models runs through llama.cpp.",
+    "Qwen3-4B-Thinking-2507": "Set LLM_MODE=gguf and GGUF_PATH to a GGUF of that model.",
+}
 _VECTOR = "There is no vector store: the record itself is read."
 
 
@@ -95,6 +101,13 @@ class ChatSettings(ServiceSettings):
     announced: ClassVar[Mapping[str, str]] = {
         "DB_API_BASE_URL": "The CarePath record API is not read yet; the embedded records answer (RECORDS_PATH).",
     }
+
+    @field_validator("llm_mode", mode="before")
+    @classmethod
+    def _name_the_replacement(cls, value: object) -> object:
+        if isinstance(value, str) and value in _OLD_MODES:
+            raise ValueError(f"{value} is gone. {_OLD_MODES[value]}")
+        return value
 
     @field_validator("model_source")
     @classmethod

@@ -34,9 +34,8 @@ def triage_messages(record: PatientRecord, query: str) -> tuple[ChatMessage, ...
 def record_lines(record: PatientRecord) -> Iterator[str]:
     """The record as short lines, each with its heading: what is empty says so."""
     yield f"Patient: {_person(record)}"
-    if record.pregnancy is Pregnancy.PREGNANT:
-        weeks = f", {record.gestation_weeks} weeks" if record.gestation_weeks is not None else ""
-        yield f"Pregnant: yes{weeks}"
+    if record.sex is not Sex.MALE:
+        yield f"Pregnant: {_pregnancy(record)}"
     yield _line("Conditions", (c.display for c in record.conditions if c.active))
     yield _line("Medicines", (f"{m.name} ({m.sig})" if m.sig else m.name for m in record.medications))
     yield _allergies(record)
@@ -49,6 +48,16 @@ def record_lines(record: PatientRecord) -> Iterator[str]:
 def _person(record: PatientRecord) -> str:
     sex = {Sex.FEMALE: "female", Sex.MALE: "male", Sex.UNKNOWN: "sex not recorded"}[record.sex]
     return f"{sex}, age not recorded" if record.age_years is None else f"{sex}, {record.age_years} years old"
+
+
+def _pregnancy(record: PatientRecord) -> str:
+    match record.pregnancy:
+        case Pregnancy.PREGNANT:
+            return "yes" if record.gestation_weeks is None else f"yes, {record.gestation_weeks} weeks"
+        case Pregnancy.NOT_PREGNANT:
+            return "no"
+        case Pregnancy.NOT_RECORDED:
+            return "not recorded"
 
 
 def _allergies(record: PatientRecord) -> str:

@@ -13,6 +13,13 @@ RESTARTING = "engine_restarting"
 GIVE_UP_AFTER = 3
 
 
+def given_up(status: EngineStatus) -> bool:
+    """Whether there is no model to wait for: questions are answered without one at once."""
+    if status.state is EngineState.RESTARTING:
+        return status.failures >= GIVE_UP_AFTER
+    return status.state in (EngineState.FAILED, EngineState.STOPPED)
+
+
 def follow_engine(status: EngineStatus, lifecycle: Lifecycle) -> None:
     if lifecycle.closing:
         return
@@ -22,9 +29,9 @@ def follow_engine(status: EngineStatus, lifecycle: Lifecycle) -> None:
             lifecycle.to(State.READY)
         case EngineState.LOADING:
             lifecycle.report(status.progress or Progress("starting"))
-        case EngineState.RESTARTING if lifecycle.ready and status.failures < GIVE_UP_AFTER:
+        case EngineState.RESTARTING if lifecycle.ready and not given_up(status):
             lifecycle.degrade(RESTARTING)
-        case EngineState.RESTARTING if status.failures >= GIVE_UP_AFTER:
+        case EngineState.RESTARTING if given_up(status):
             if lifecycle.state is not State.FAILED:
                 events.engine_restarts_keep_failing(failures=status.failures)
             lifecycle.to(State.FAILED, f"The engine does not come back: {status.reason}")

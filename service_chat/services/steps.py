@@ -21,13 +21,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What waits in the lane. The engine's events go into `steps`, for a caller who listens."""
+    """What waits in the lane. The engine's events go into `steps`, then None when the ticket is settled."""
 
     engine: Engine
     record: PatientRecord
     query: str
     params: SamplingParams
-    steps: asyncio.Queue[StreamEvent] = field(default_factory=asyncio.Queue)
+    steps: asyncio.Queue[StreamEvent | None] = field(default_factory=asyncio.Queue)
 
 
 TriageLane: TypeAlias = BoundedQueue[Job, Completion]

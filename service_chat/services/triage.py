@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from service_chat import events
 from service_chat.engines.protocol import (
@@ -23,12 +24,13 @@ from service_chat.errors import ModeNotAllowed, PatientNotFound
 from service_chat.metrics import ChatMetrics
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.services.prompts import triage_messages
+from service_chat.services.readiness import given_up
 from service_chat.services.record_answer import answer_from_record
 from service_chat.services.steps import Answer, Job, Question, Status, Step, Text, TriageLane
 from serving.admission import Ticket
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
-from serving.errors import DeadlineExceeded, Draining, NotFound, NotReady, SluiceError
+from serving.errors import CallerGone, DeadlineExceeded, Draining, NotFound, NotReady, SluiceError, WorkFailed
 from serving.lifecycle import Lifecycle
 from serving.tracing import span
 
@@ -74,6 +76,7 @@ class Triage:
             DependencyFailed: The records, or a remote engine, did not answer as agreed.
             QueueFull: The lane is full.
             NotReady: The model is still loading.
+            DeadlineExceeded: Even the record did not come in time.
             Draining: The process is going down.
             ChildDied: The engine went away in the middle of the answer.
         """
@@ -82,7 +85,7 @@ class Triage:
             if self._lifecycle.closing:
                 raise Draining(retry_after_s=1)
             mode = self._mode(question.llm_mode)
-            record = await self._record(question.patient_mrn)
+            record = await deadline.bound(self._record(question.patient_mrn))
             last: Step | None = None
             async with aclosing(self._ask(mode, record, question.query, deadline)) as steps:
                 async for last in steps:
@@ -123,7 +126,7 @@ class Triage:
 
         engine = self._engines.get(mode)
         status = engine.status() if engine is not None else None
-        if engine is None or status is None or status.state in (EngineState.FAILED, EngineState.STOPPED):
+        if engine is None or status is None or given_up(status):
             yield Answer(answer_from_record(record), mode, None, None, elapsed(), ("model_unavailable",))
             return
         if status.state is EngineState.LOADING:
@@ -141,7 +144,7 @@ class Triage:
                 yield Answer(answer_from_record(record), mode, None, None, elapsed(), ("deadline",))
                 return
             finally:
-                ticket.fail(DeadlineExceeded("The caller went away."))  # a settled ticket stays as it is
+                ticket.fail(CallerGone())  # a settled ticket stays as it is
             outcome |= self._note(done)
         model = engine.status().model
         yield Answer(
@@ -158,48 +161,43 @@ class Triage:
     ) -> AsyncGenerator[Step, None]:
         """The engine's events as steps until the ticket is settled, with a sign of life where there is nothing else."""
         steps = ticket.item.steps
-        settled = asyncio.Event()
-        ticket.when_settled(settled.set)
+        ticket.when_settled(lambda: steps.put_nowait(None))
         seen = Status("queued", elapsed(), position=self._lane.position(ticket))
         yield seen
-        ending = asyncio.create_task(settled.wait())
-        try:
-            while not (settled.is_set() and steps.empty()):
-                coming = asyncio.create_task(steps.get())
-                await asyncio.wait({coming, ending}, timeout=STATUS_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-                if not coming.done():
-                    coming.cancel()
-                    await asyncio.gather(coming, return_exceptions=True)
-                    if not settled.is_set():
-                        position = self._lane.position(ticket)
-                        yield Status(seen.state, elapsed(), position, seen.prompt_done, seen.prompt_total, seen.tokens)
-                    continue
-                match coming.result():
-                    case Prefill(done=done, total=total):
-                        seen = Status("prefill", elapsed(), prompt_done=done, prompt_total=total)
-                        yield seen
-                    case Delta(text=text, tokens=tokens):
-                        if seen.state != "generating":
-                            self._metrics.first_token.observe(elapsed() / 1000)
-                        seen = Status("generating", elapsed(), tokens=tokens)
-                        yield Text(text)
-                    case Completion():
-                        pass  # the ticket carries it
-        finally:
-            ending.cancel()
+        while True:
+            try:
+                async with asyncio.timeout(STATUS_EVERY_S):
+                    event = await steps.get()
+            except TimeoutError:
+                yield replace(seen, elapsed_ms=elapsed(), position=self._lane.position(ticket))
+                continue
+            match event:
+                case Prefill(done=done, total=total):
+                    seen = Status("prefill", elapsed(), prompt_done=done, prompt_total=total)
+                    yield seen
+                case Delta(text=text, tokens=tokens):
+                    if seen.state != "generating":
+                        self._metrics.first_token.observe(elapsed() / 1000)
+                    seen = Status("generating", elapsed(), tokens=tokens)
+                    yield Text(text)
+                case None:
+                    return
 
     async def _run(self, batch: Sequence[Ticket[Job, Completion]]) -> Sequence[Completion | SluiceError]:
         (ticket,) = batch
-        job = ticket.item
-        self._metrics.queue_wait.observe(ticket.waited_s)
-        await _until_ready(job.engine, ticket.deadline)
+        job, deadline = ticket.item, ticket.deadline
+        await _until_ready(job.engine, deadline)
+        waited_s = deadline.clock.monotonic() - ticket.admitted_at
+        self._metrics.queue_wait.observe(waited_s)
         messages = triage_messages(job.record, job.query)
-        async with aclosing(job.engine.stream(messages, job.params, ticket.deadline)) as stream:
+        async with aclosing(job.engine.stream(messages, job.params, deadline)) as stream:
             async for event in stream:
-                job.steps.put_nowait(event)
                 if isinstance(event, Completion):
-                    return [event]
-        return [NotReady("The engine ended without an answer.", retry_after_s=1)]
+                    # The engine knows nothing of the lane; to the caller both are one wait.
+                    queue_ms = round(event.timings.queue_ms + waited_s * 1000, 2)
+                    return [replace(event, timings=replace(event.timings, queue_ms=queue_ms))]
+                job.steps.put_nowait(event)
+        return [WorkFailed("The engine ended without an answer.")]
 
     def _note(self, done: Completion) -> dict[str, object]:
         timings = done.timings
@@ -224,7 +222,7 @@ async def _until_ready(engine: Engine, deadline: Deadline) -> None:
         NotReady: It will not come back.
     """
     while not engine.status().ready:
-        if engine.status().state in (EngineState.FAILED, EngineState.STOPPED):
+        if given_up(engine.status()):
             raise NotReady(engine.status().reason, retry_after_s=5)
         deadline.check()
         await asyncio.sleep(0.05)

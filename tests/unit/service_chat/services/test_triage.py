@@ -1,0 +1,210 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from service_chat.engines.protocol import EngineState, EngineStatus, SamplingParams
+from service_chat.errors import ModeNotAllowed, PatientNotFound
+from service_chat.metrics import ChatMetrics
+from service_chat.records.synthetic import synthetic_patients
+from service_chat.services.steps import Answer, Question, Status, Text, TriageLane
+from service_chat.services.triage import Triage
+from serving.clock import SystemClock
+from serving.deadline import Deadline
+from serving.errors import (
+    ChildDied,
+    DeadlineExceeded,
+    DependencyFailed,
+    Draining,
+    NotReady,
+    QueueFull,
+    SluiceError,
+)
+from serving.lifecycle import Lifecycle, Progress, State
+from tests.fakes.engine import FakeEngine
+from tests.fakes.records import FakeRecords
+from tests.unit.until import until
+
+pytestmark = pytest.mark.anyio
+
+RECORD = next(iter(synthetic_patients()))
+QUESTION = Question(RECORD.mrn, "What now?")
+CLOCK = SystemClock()
+
+
+@dataclass
+class House:
+    triage: Triage
+    engine: FakeEngine
+    lane: TriageLane
+    life: Lifecycle
+    metrics: ChatMetrics
+
+    def outcome(self, name: str) -> float:
+        return self.metrics.registry.get_sample_value("triage_requests_total", {"outcome": name}) or 0.0
+
+
+@asynccontextmanager
+async def house(
+    engine: FakeEngine | None = None, capacity: int = 4, error: SluiceError | None = None
+) -> AsyncIterator[House]:
+    used = engine or FakeEngine()
+    lane, life, metrics = TriageLane(capacity, CLOCK), Lifecycle(), ChatMetrics()
+    life.to(State.READY)
+    records = FakeRecords([RECORD], error)
+    triage = Triage({"gguf": used}, records, lane, life, metrics, SamplingParams(), "gguf")
+    async with triage.dispatcher():
+        yield House(triage, used, lane, life, metrics)
+
+
+def soon(seconds: float = 10) -> Deadline:
+    return Deadline.after(seconds, CLOCK)
+
+
+async def test_the_answer_is_what_the_engine_wrote() -> None:
+    async with house() as h:
+        answer = await h.triage.answer(QUESTION, soon())
+        assert (answer.text, answer.degraded, answer.model) == ("Rest well.", (), "fake.gguf")
+        assert h.engine.asked[0][1].content.endswith("What now?")
+        assert h.outcome("answered") == 1
+
+
+async def test_the_steps_come_in_order_and_end_with_the_answer() -> None:
+    async with house() as h:
+        steps = [step async for step in h.triage.steps(QUESTION, soon())]
+    states = [step.state for step in steps if isinstance(step, Status)]
+    assert states == ["queued", "prefill"]
+    assert "".join(step.text for step in steps if isinstance(step, Text)) == "Rest well."
+    assert isinstance(steps[-1], Answer)
+
+
+async def test_a_question_waits_its_turn_and_is_told_its_place() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with house(engine) as h:
+        first = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        await until(lambda: h.lane.statistics().running == 1)
+        second = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        async with aclosing(h.triage.steps(QUESTION, soon())) as steps:
+            step = await anext(steps)
+            await until(lambda: h.lane.depth == 2)
+            assert isinstance(step, Status)
+            assert step.state == "queued"
+        engine.gate.set()
+        assert (await first).text == (await second).text == "Rest well."
+        assert h.outcome("abandoned") == 1
+
+
+async def test_a_full_lane_refuses() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with house(engine, capacity=1) as h:
+        running = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        await until(lambda: h.lane.statistics().running == 1)
+        waiting = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        await until(lambda: h.lane.depth == 1)
+        with pytest.raises(QueueFull):
+            await h.triage.answer(QUESTION, soon())
+        engine.gate.set()
+        await asyncio.gather(running, waiting)
+        assert h.outcome("queue_full") == 1
+
+
+async def test_a_deadline_is_answered_from_the_record_and_stops_the_engine() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with house(engine) as h:
+        answer = await h.triage.answer(QUESTION, soon(0.05))
+        assert answer.degraded == ("deadline",)
+        assert "No model" in answer.text
+        await until(lambda: engine.stopped_early == 1)
+        assert h.outcome("degraded") == 1
+
+
+@pytest.mark.parametrize("state", [EngineState.FAILED, EngineState.STOPPED])
+async def test_without_a_model_the_record_answers(state: EngineState) -> None:
+    async with house(FakeEngine(state=state)) as h:
+        answer = await h.triage.answer(QUESTION, soon())
+        assert answer.degraded == ("model_unavailable",)
+        assert h.engine.asked == []
+
+
+async def test_a_model_that_is_still_loading_says_when_to_come_back() -> None:
+    engine = FakeEngine()
+    engine.now = EngineStatus(EngineState.LOADING, Progress("downloading", 10.0, 31.0))
+    async with house(engine) as h:
+        with pytest.raises(NotReady) as refusal:
+            await h.triage.answer(QUESTION, soon())
+        assert refusal.value.details["retry_after_s"] == 31
+
+
+async def test_a_question_waits_for_an_engine_that_restarts() -> None:
+    engine = FakeEngine(state=EngineState.RESTARTING)
+    async with house(engine) as h:
+        asking = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        await asyncio.sleep(0.1)
+        assert engine.asked == []
+        engine.now = EngineStatus(EngineState.READY)
+        assert (await asking).degraded == ()
+
+
+async def test_an_engine_that_dies_in_the_middle_is_a_typed_error() -> None:
+    engine = FakeEngine()
+    engine.error = ChildDied(retry_after_s=1)
+    async with house(engine) as h:
+        with pytest.raises(ChildDied):
+            await h.triage.answer(QUESTION, soon())
+        engine.error = None
+        assert (await h.triage.answer(QUESTION, soon())).text == "Rest well."
+
+
+async def test_closing_the_steps_early_gives_the_place_back_and_stops_the_engine() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with house(engine) as h:
+        async with aclosing(h.triage.steps(QUESTION, soon())) as steps:
+            async for step in steps:
+                if isinstance(step, Status) and step.state == "prefill":
+                    break
+        await until(lambda: engine.stopped_early == 1)
+        assert h.lane.statistics().running == 0
+        assert h.outcome("abandoned") == 1
+
+
+async def test_an_unknown_patient_is_named_in_the_error_and_costs_no_place() -> None:
+    async with house() as h:
+        with pytest.raises(PatientNotFound) as missing:
+            await h.triage.answer(Question("P000000", "?"), soon())
+        assert missing.value.details == {"patient_mrn": "P000000"}
+        assert h.lane.statistics().admitted == 0
+
+
+async def test_a_record_store_that_fails_is_a_dependency_that_failed() -> None:
+    async with house(error=DependencyFailed("no disk")) as h:
+        with pytest.raises(DependencyFailed):
+            await h.triage.answer(QUESTION, soon())
+
+
+async def test_a_mode_that_is_not_offered_is_refused_before_the_record_is_read() -> None:
+    async with house(error=DependencyFailed("must not be asked")) as h:
+        with pytest.raises(ModeNotAllowed) as refusal:
+            await h.triage.answer(Question(RECORD.mrn, "?", "hf-qwen2.5"), soon())
+        assert refusal.value.details["allowed"] == ["gguf"]
+
+
+async def test_a_process_that_goes_down_takes_no_question() -> None:
+    async with house() as h:
+        h.life.to(State.DRAINING)
+        with pytest.raises(Draining):
+            await h.triage.answer(QUESTION, soon())
+
+
+async def test_an_expired_deadline_never_reaches_the_engine() -> None:
+    async with house() as h:
+        answer = await h.triage.answer(QUESTION, soon(0))
+        assert answer.degraded == ("deadline",)
+        assert h.engine.asked == []
+        with pytest.raises(DeadlineExceeded):
+            soon(0).check()
