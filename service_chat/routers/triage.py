@@ -23,13 +23,13 @@ from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import SluiceError
 from serving.http.disconnect import ClientDisconnected, while_connected
-from serving.http.problems import declared, problem, status_of
+from serving.http.problems import Shape, as_it_is, declared, problem, status_of
 from serving.tracing import current_trace
 
 EVENT_STREAM = "text/event-stream"
 
 
-def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str) -> APIRouter:
+def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str, shape: Shape = as_it_is) -> APIRouter:
     router = APIRouter(tags=["triage"])
 
     def body(asked: TriageRequest, answer: Answer) -> TriageAnswer:
@@ -106,7 +106,7 @@ def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str)
                         yield event(*_told(step, asked, body))
                     yield event("done", {})
                 except SluiceError as error:
-                    yield event("error", problem(status_of(error), error.code, error.message, error.details))
+                    yield event("error", shape(problem(status_of(error), error.code, error.message, error.details)))
 
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(render(), media_type=EVENT_STREAM, headers=headers)

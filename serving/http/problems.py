@@ -91,7 +91,8 @@ def problem_response(body: dict[str, Any], shape: Shape = as_it_is) -> Response:
         headers["Retry-After"] = str(retry_after)
     elif body["status"] == 503:
         headers["Retry-After"] = "1"
-    return Response(orjson.dumps(shape(body), default=str), body["status"], headers, media_type=MEDIA_TYPE)
+    media_type = MEDIA_TYPE if shape is as_it_is else "application/json"
+    return Response(orjson.dumps(shape(body), default=str), body["status"], headers, media_type=media_type)
 
 
 def install_problems(
@@ -130,12 +131,9 @@ def install_problems(
     app.add_exception_handler(HTTPException, http)
 
 
-def describe_validation(errors: Sequence[Any]) -> list[dict[str, str]]:
-    """Where and what, without the offending value: it may be what a patient wrote."""
-    return [
-        {"loc": ".".join(str(part) for part in error["loc"]), "type": error["type"], "message": error["msg"]}
-        for error in errors
-    ]
+def describe_validation(errors: Sequence[Any]) -> list[dict[str, Any]]:
+    """Where and what, as FastAPI lists it, without the offending value: it may be what a patient wrote."""
+    return [{"loc": list(error["loc"]), "msg": error["msg"], "type": error["type"]} for error in errors]
 
 
 def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterable
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import events
 from serving.http.problems import Shape, problem, problem_response
-from serving.logging import where
+from serving.logging import PROBE_PATHS, where
 from serving.metrics import Metrics
 from serving.tracing import trace_from, tracing
 
@@ -56,6 +57,8 @@ class TraceMiddleware:
                     await problem_response(body, self._shape)(scope, receive, send_traced)
                 else:
                     await self._app(scope, self._bounded(receive), send_traced)
+            except ClientDisconnect:
+                status = 499  # the caller hung up in the middle of its own request
             except Exception as error:
                 events.unexpected_error(error_type=type(error).__name__, at=where(error))
                 if started:
@@ -67,7 +70,8 @@ class TraceMiddleware:
                 endpoint = self._endpoint(scope)
                 self._metrics.http_requests.labels(endpoint, scope["method"], status).inc()
                 self._metrics.http_duration.labels(endpoint).observe(time.perf_counter() - begun)
-                if status >= 500:
+                # A probe that answers "not yet" is no error: an alert would fire at every rollout.
+                if status >= 500 and scope["path"] not in PROBE_PATHS:
                     self._metrics.http_errors.labels(endpoint).inc()
 
     def _endpoint(self, scope: Scope) -> str:
