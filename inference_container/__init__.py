@@ -1,1 +1,1 @@
-"""The forecast service: POST /predict and Kafka claims, a PyTorch GRU or LSTM behind spawned workers."""
+"""The forecast service: POST /predict, with a PyTorch GRU or LSTM behind spawned workers."""

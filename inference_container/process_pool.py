@@ -29,8 +29,9 @@ from serving.clock import Clock
 from serving.errors import ChildDied
 from serving.lifecycle import Lifecycle, Progress, State
 
-#: A forward pass takes milliseconds, a load seconds. Threads are one per worker: more is slower (docs: engines).
-POLICY = RestartPolicy(silence_s=30.0, max_wait_s=5.0)
+#: A forward pass takes milliseconds; importing torch from a cold disk took half a minute, and says nothing meanwhile.
+POLICY = RestartPolicy(silence_s=120.0, max_wait_s=5.0)
+#: One thread a worker: a second one costs a recurrent network up to 40 % at batches below 32.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 #: Deaths in a row, without one successful load between them, after which the service says it is failed.
 _GIVE_UP_AFTER = 5
@@ -98,7 +99,8 @@ class ProcessPool(Predictor):
             self._lifecycle.to(State.READY)
 
     def reported(self, loading: Loading) -> None:
-        self._lifecycle.report(Progress(loading.phase))
+        if self._lifecycle.state is not State.FAILED:  # one more try is no news until it works
+            self._lifecycle.report(Progress(loading.phase))
 
     def refused(self, refusal: WorkerRefused) -> None:
         error = refusal.error
@@ -128,11 +130,11 @@ class _Worker(ChildListener):
 
     async def run(self, batch: Batch) -> Sequence[ForecastReply]:
         """A cancelled caller leaves the worker busy until the batch is done: a forward pass can not be stopped."""
-        self._answer = asyncio.get_running_loop().create_future()
-        self.running = batch
+        answer: asyncio.Future[Sequence[ForecastReply]] = asyncio.get_running_loop().create_future()
+        self._answer, self.running = answer, batch
         if not self.child.send(batch):
             self._lost()
-        return await asyncio.shield(self._answer)
+        return await asyncio.shield(answer)
 
     @override
     def on_start(self, pid: int) -> None:

@@ -76,6 +76,7 @@ class Lifecycle:
         if self.state in (State.STARTING, State.FAILED):
             self.to(State.LOADING)
         if self.state in (State.LOADING, State.WARMING):
+            self.to(State.WARMING if progress.phase == "warming" else State.LOADING)
             self.progress = progress
 
     def degrade(self, reason: str) -> None:
