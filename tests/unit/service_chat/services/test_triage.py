@@ -9,6 +9,7 @@ from service_chat.engines.protocol import EngineState, EngineStatus, SamplingPar
 from service_chat.errors import ModeNotAllowed, PatientNotFound
 from service_chat.metrics import ChatMetrics
 from service_chat.records.synthetic import synthetic_patients
+from service_chat.services.readiness import GIVE_UP_AFTER
 from service_chat.services.steps import Answer, Question, Status, Text, TriageLane
 from service_chat.services.triage import Triage
 from serving.clock import SystemClock
@@ -123,9 +124,19 @@ async def test_a_deadline_is_answered_from_the_record_and_stops_the_engine() -> 
         assert h.outcome("degraded") == 1
 
 
-@pytest.mark.parametrize("state", [EngineState.FAILED, EngineState.STOPPED])
-async def test_without_a_model_the_record_answers(state: EngineState) -> None:
-    async with house(FakeEngine(state=state)) as h:
+@pytest.mark.parametrize(
+    "status",
+    [
+        EngineStatus(EngineState.FAILED, reason="no file"),
+        EngineStatus(EngineState.STOPPED),
+        EngineStatus(EngineState.RESTARTING, reason="killed", failures=GIVE_UP_AFTER),
+    ],
+    ids=lambda status: status.state.value,
+)
+async def test_without_a_model_to_wait_for_the_record_answers(status: EngineStatus) -> None:
+    engine = FakeEngine()
+    engine.now = status
+    async with house(engine) as h:
         answer = await h.triage.answer(QUESTION, soon())
         assert answer.degraded == ("model_unavailable",)
         assert h.engine.asked == []

@@ -1,0 +1,128 @@
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from inference_container.errors import TooFewRows
+from inference_container.forecasting.messages import ForecastQuery
+from inference_container.metrics import InferenceMetrics
+from inference_container.services.predict import ForecastLane, Predict
+from serving.clock import SystemClock
+from serving.deadline import Deadline
+from serving.errors import ChildDied, DeadlineExceeded, Draining, NotReady, QueueFull, SluiceError
+from serving.lifecycle import Lifecycle, State
+from tests.fakes.predictor import FakePredictor
+from tests.unit.until import until
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = SystemClock()
+
+
+@dataclass
+class House:
+    predict: Predict
+    predictor: FakePredictor
+    lane: ForecastLane
+    life: Lifecycle
+    metrics: InferenceMetrics
+
+    def outcomes(self) -> dict[str, float]:
+        samples = next(m for m in self.metrics.registry.collect() if m.name == "inference_jobs_outcome").samples
+        return {s.labels["outcome"]: s.value for s in samples if s.name.endswith("_total")}
+
+    async def ask(self, name: str, seconds: float = 10) -> bytes:
+        return await self.predict.forecast(ForecastQuery(name, name.encode()), Deadline.after(seconds, CLOCK))
+
+
+@asynccontextmanager
+async def house(capacity: int = 8, batch_size: int = 4) -> AsyncIterator[House]:
+    predictor, lane = FakePredictor(), ForecastLane(capacity, CLOCK)
+    life, metrics = Lifecycle(), InferenceMetrics()
+    life.to(State.READY)
+    predict = Predict(lane, predictor, life, metrics)
+    async with predict.dispatcher(1, batch_size):
+        yield House(predict, predictor, lane, life, metrics)
+
+
+async def test_what_waits_together_is_forecast_together() -> None:
+    async with house() as h:
+        h.predictor.gate.clear()
+        first = asyncio.create_task(h.ask("a"))
+        await until(lambda: h.predictor.batches == [["a"]])
+        rest = [asyncio.create_task(h.ask(name)) for name in "bcdef"]
+        await until(lambda: h.lane.depth == 5)
+        h.predictor.gate.set()
+        assert await first == b"a"
+        assert await asyncio.gather(*rest) == [b"b", b"c", b"d", b"e", b"f"]
+        assert h.predictor.batches == [["a"], ["b", "c", "d", "e"], ["f"]]
+        assert h.outcomes() == {"success": 6}
+
+
+async def test_one_bad_query_does_not_harm_its_batch() -> None:
+    async with house() as h:
+        h.predictor.gate.clear()
+        held = asyncio.create_task(h.ask("held"))
+        await until(lambda: len(h.predictor.batches) == 1)
+        h.predictor.replies["bad"] = TooFewRows(min_rows=4, rows=1)
+        bad, good = asyncio.create_task(h.ask("bad")), asyncio.create_task(h.ask("good"))
+        await until(lambda: h.lane.depth == 2)
+        h.predictor.gate.set()
+        assert await good == b"good"
+        with pytest.raises(TooFewRows):
+            await bad
+        await held
+        assert h.outcomes() == {"success": 2, "client_error": 1}
+
+
+@pytest.mark.parametrize(("error", "outcome"), [(ChildDied(), "exception"), (NotReady(), "rejected")])
+async def test_a_batch_that_fails_fails_typed_and_the_next_one_is_served(error: SluiceError, outcome: str) -> None:
+    async with house() as h:
+        h.predictor.error = error
+        with pytest.raises(type(error)):
+            await h.ask("a")
+        h.predictor.error = None
+        assert await h.ask("b") == b"b"
+        assert h.outcomes() == {outcome: 1, "success": 1}
+
+
+async def test_a_full_lane_refuses_before_anything_is_read_and_counts_it() -> None:
+    async with house(capacity=1) as h:
+        h.predictor.gate.clear()
+        running = asyncio.create_task(h.ask("a"))
+        await until(lambda: h.lane.statistics().running == 1)
+        waiting = asyncio.create_task(h.ask("b"))
+        await until(lambda: h.lane.full)
+        with pytest.raises(QueueFull) as refusal:
+            h.predict.refuse_early()
+        assert refusal.value.details["retry_after_s"] >= 1
+        h.predictor.gate.set()
+        await asyncio.gather(running, waiting)
+        assert h.lane.statistics().rejected == 1
+        assert h.outcomes() == {"rejected": 1, "success": 2}
+
+
+async def test_a_deadline_that_passes_is_counted_as_one() -> None:
+    async with house() as h:
+        h.predictor.gate.clear()
+        with pytest.raises(DeadlineExceeded):
+            await h.ask("a", 0.02)
+        h.predictor.gate.set()
+        assert h.outcomes() == {"timeout": 1}
+
+
+async def test_without_a_model_every_request_is_refused_early() -> None:
+    async with house() as h:
+        h.predictor.served = None
+        with pytest.raises(NotReady) as refusal:
+            h.predict.refuse_early()
+        assert refusal.value.details["retry_after_s"] >= 1
+
+
+async def test_a_process_that_goes_down_refuses_early() -> None:
+    async with house() as h:
+        h.life.to(State.DRAINING)
+        with pytest.raises(Draining):
+            h.predict.refuse_early()
