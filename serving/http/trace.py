@@ -19,6 +19,7 @@ from serving.tracing import trace_from, tracing
 
 #: Label for paths that no route knows: a scanner must not be able to fill the registry with names.
 UNKNOWN = "unmatched"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class TraceMiddleware:
@@ -68,7 +69,8 @@ class TraceMiddleware:
             finally:
                 self._metrics.http_in_flight.dec()
                 endpoint = self._endpoint(scope)
-                self._metrics.http_requests.labels(endpoint, scope["method"], status).inc()
+                method = scope["method"] if scope["method"] in _METHODS else "other"
+                self._metrics.http_requests.labels(endpoint, method, status).inc()
                 self._metrics.http_duration.labels(endpoint).observe(time.perf_counter() - begun)
                 # A probe that answers "not yet" is no error: an alert would fire at every rollout.
                 if status >= 500 and scope["path"] not in PROBE_PATHS:

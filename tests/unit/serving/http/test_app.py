@@ -88,6 +88,7 @@ async def test_metrics_count_by_route_and_unknown_paths_share_one_name() -> None
     async with asking(metrics) as client:
         for path in ("/a", "/b/P000123", "/upstream", "/ready"):
             await client.get(path)
+        await client.request("P000123", "/full")
         exposition = (await client.get("/metrics")).text
     assert "P000123" not in exposition
     assert sample(metrics, "http_requests_total", endpoint="unmatched", method="GET", status="404") == 2
