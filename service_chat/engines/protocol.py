@@ -108,6 +108,7 @@ class ModelInfo:
     #: How the thread count came about, for the log line that saves an hour.
     threads_from: str | None = None
     system_info: str | None = None  #: llama.cpp's own line on the instruction sets it uses
+    spin: str | None = None  #: how long waiting threads spin, for example "GOMP_SPINCOUNT=500"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,8 @@ class EngineStatus:
     model: ModelInfo | None = None
     #: Processes started so far; 0 for engines without one.
     starts: int = 0
-    #: Deaths or failed loads in a row since it was last ready.
+    #: Deaths or failed loads in a row since it last answered a request or stayed ready for 30 s: a model that loads
+    #: and dies again and again counts, however often it was ready in between.
     failures: int = 0
 
     @property
@@ -151,7 +153,8 @@ class Engine(Protocol):
         Raises (at the first or a later step):
             NotReady: There is no model to ask yet, or not any more.
             QueueFull: The engine is at work on as much as it can hold.
-            InvalidInput: The prompt does not fit; details `prompt_tokens`, `n_ctx`.
+            PromptTooLong: It leaves no room for an answer; details `prompt_tokens`, `n_ctx`, `room`.
+            InvalidInput: The model's chat template does not take these messages.
             DeadlineExceeded: The moment came first; the engine was told to stop.
             DependencyFailed: A remote server did not answer as agreed.
             ChildDied: The engine's process died under the request.

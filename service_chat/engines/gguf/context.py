@@ -164,7 +164,7 @@ class LlamaContext:
             batch.logits[row] = last and row == len(tokens) - 1  # 150,000 numbers: only where they are read
         status = llama_cpp.llama_decode(self._context, batch)
         if status != 0:
-            raise WorkFailed(f"llama.cpp refused a step with status {status}.", status=status)
+            raise WorkFailed(f"llama.cpp refused a step with status {status}.", llama_status=status)
 
     @contextmanager
     def sampler(self, params: SamplingParams, seed: int) -> "Iterator[Sampler]":

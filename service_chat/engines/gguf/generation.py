@@ -20,7 +20,10 @@ from service_chat.engines.protocol import (
     StreamEvent,
     Timings,
 )
-from serving.errors import InvalidInput
+from service_chat.errors import PromptTooLong
+
+#: Tokens of room below which a longer answer is not begun: a sentence cut after three words helps nobody.
+_LEAST_ROOM = 32
 
 
 def generate(
@@ -29,15 +32,17 @@ def generate(
     """Prefill, then Delta, then one Completion; None for a step that brought no text to show. `queue_ms` is 0.
 
     Raises:
-        InvalidInput: The prompt leaves no room for an answer; details `prompt_tokens` and `n_ctx`.
+        PromptTooLong: The prompt leaves no room for an answer; details `prompt_tokens`, `n_ctx`, `room`.
         WorkFailed: llama.cpp refused a step.
     """
     prompt = context.prompt(messages)
-    if len(prompt) >= context.n_ctx:
-        raise InvalidInput(
-            f"The prompt has {len(prompt)} tokens, the model reads at most {context.n_ctx - 1}.",
+    room = max(0, context.n_ctx - len(prompt))
+    if room < max(1, min(params.max_tokens, _LEAST_ROOM)):
+        raise PromptTooLong(
+            f"The prompt has {len(prompt)} of {context.n_ctx} tokens and leaves {room} for the answer.",
             prompt_tokens=len(prompt),
             n_ctx=context.n_ctx,
+            room=room,
         )
     begun = time.monotonic()
     context.clear()
@@ -51,7 +56,7 @@ def generate(
     text, shown, written = TextStream(params.stop), list[str](), 0
     finish = FinishReason.LENGTH
     # The room that is left: a token is decoded only when another one is wanted after it.
-    limit = min(params.max_tokens, context.n_ctx - len(prompt))
+    limit = min(params.max_tokens, room)
     seed = params.seed if params.seed is not None else secrets.randbits(31)
     with context.sampler(params, seed) as sampler:
         while written < limit:

@@ -82,6 +82,12 @@ def engine_environment(present: Mapping[str, str]) -> dict[str, str]:
     return {"GOMP_SPINCOUNT": _SPIN_COUNT}
 
 
+def spin_in_words(present: Mapping[str, str]) -> str:
+    """The waiting policy as libgomp reads it from the environment of this process, for the log."""
+    found = [f"{name}={present[name]}" for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY") if name in present]
+    return " ".join(found) or "libgomp's default"
+
+
 def _quotas(root: Path, path: str, read: Callable[[Path], float | None]) -> list[float]:
     # Inside a container the path may be the host's and lead nowhere; the mount's root is then our own group.
     here = PurePosixPath(path.lstrip("/"))

@@ -24,7 +24,7 @@ from service_chat.engines.gguf.messages import (
     Step,
     Submit,
 )
-from service_chat.engines.gguf.threads import thread_plan
+from service_chat.engines.gguf.threads import spin_in_words, thread_plan
 from service_chat.engines.protocol import (
     ChatMessage,
     Completion,
@@ -89,6 +89,7 @@ class _Engine:
             plan.count,
             plan.reason,
             self._context.system_info(),
+            spin_in_words(os.environ),
         )
 
     def generate(self, messages: Sequence[ChatMessage], params: SamplingParams) -> Steps:

@@ -8,7 +8,8 @@ import pytest
 from service_chat.engines.gguf.context import LlamaContext
 from service_chat.engines.gguf.generation import generate
 from service_chat.engines.protocol import ChatMessage, Completion, Delta, FinishReason, Prefill, SamplingParams
-from serving.errors import DependencyFailed, InvalidInput
+from service_chat.errors import PromptTooLong
+from serving.errors import DependencyFailed, WorkFailed
 from tests.models.tiny_gguf import DEFAULT_REPLY, build_tiny_gguf
 
 ASKED = (ChatMessage("system", "You are a nurse."), ChatMessage("user", "I have a cough and a fever since Monday."))
@@ -37,6 +38,12 @@ def answer(context: LlamaContext, params: SamplingParams, asked: tuple[ChatMessa
     last = list(generate(context, asked, params))[-1]
     assert isinstance(last, Completion)
     return last
+
+
+def leaving(context: LlamaContext, room: int) -> tuple[ChatMessage, ...]:
+    """A question after which `room` tokens are left: each z is one."""
+    used = len(context.prompt([ChatMessage("user", "z")])) - 1
+    return (ChatMessage("user", "z" * (context.n_ctx - used - room)),)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.7, 2.0])
@@ -72,10 +79,34 @@ def test_an_answer_ends_where_the_context_does(talker: LlamaContext) -> None:
 
 def test_a_prompt_that_leaves_no_room_is_refused_with_counts(talker: LlamaContext) -> None:
     long = (ChatMessage("user", "z" * 600),)
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(PromptTooLong) as refused:
         list(generate(talker, long, GREEDY))
     assert refused.value.details["prompt_tokens"] > 600
-    assert refused.value.details["n_ctx"] == 512
+    assert (refused.value.details["n_ctx"], refused.value.details["room"]) == (512, 0)
+
+
+@pytest.mark.parametrize(("room", "max_tokens"), [(31, 400), (31, 32), (4, 5)])
+def test_an_answer_with_hardly_any_room_is_not_begun(talker: LlamaContext, room: int, max_tokens: int) -> None:
+    with pytest.raises(PromptTooLong) as refused:
+        answer(talker, SamplingParams(max_tokens=max_tokens, seed=1), leaving(talker, room))
+    assert refused.value.details["room"] == room
+
+
+@pytest.mark.parametrize(("room", "max_tokens", "written"), [(32, 400, 32), (5, 5, 5)])
+def test_an_answer_with_just_enough_room_is_written(
+    talker: LlamaContext, room: int, max_tokens: int, written: int
+) -> None:
+    said = answer(talker, SamplingParams(max_tokens=max_tokens, seed=1), leaving(talker, room))
+    assert said.completion_tokens == written
+
+
+def test_a_step_that_llama_refuses_is_told_in_a_word_of_its_own(talker: LlamaContext) -> None:
+    talker.clear()
+    talker.decode([1], 100, last=True)
+    with pytest.raises(WorkFailed) as failed:
+        talker.decode([1], 3, last=True)  # a place that was already passed
+    assert set(failed.value.details) == {"llama_status"}
+    talker.clear()
 
 
 def test_equal_seeds_give_equal_text_and_others_do_not(talker: LlamaContext) -> None:

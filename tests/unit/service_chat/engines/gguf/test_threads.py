@@ -10,6 +10,7 @@ from service_chat.engines.gguf.threads import (
     parse_cpu_max,
     plan_threads,
     read_quota,
+    spin_in_words,
 )
 
 
@@ -94,3 +95,16 @@ def test_spinning_is_bounded_unless_an_operator_decided() -> None:
     assert engine_environment({}) == {"GOMP_SPINCOUNT": "500"}
     assert engine_environment({"GOMP_SPINCOUNT": "9"}) == {}
     assert engine_environment({"OMP_WAIT_POLICY": "passive"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("present", "words"),
+    [
+        (engine_environment({}), "GOMP_SPINCOUNT=500"),
+        ({"OMP_WAIT_POLICY": "passive", "HOME": "/"}, "OMP_WAIT_POLICY=passive"),
+        ({"OMP_WAIT_POLICY": "active", "GOMP_SPINCOUNT": "9"}, "GOMP_SPINCOUNT=9 OMP_WAIT_POLICY=active"),
+        ({}, "libgomp's default"),
+    ],
+)
+def test_the_waiting_policy_is_told_as_libgomp_sees_it(present: dict[str, str], words: str) -> None:
+    assert spin_in_words(present) == words
