@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 
@@ -25,6 +26,9 @@ def echo(channel: Channel, prefix: str) -> None:
                 print("a complaint", file=sys.stderr, flush=True)  # noqa: T201 - this is what the test reads
             case "progress bar":
                 print("\r".join(f"{n:08d} of many" for n in range(20_000)), end="", file=sys.stderr, flush=True)  # noqa: T201
+            case "leave a grandchild":
+                subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
+                channel.send("it inherited my standard error")
             case "big":
                 channel.send(b"x" * 5_000_000)
             case other:
