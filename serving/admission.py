@@ -183,8 +183,11 @@ class BoundedQueue(Generic[I, R]):
         """Whole seconds until a place is expected, at least 1 (RFC 9110 §10.2.3 allows integers only)."""
         interval = self._pace.interval_s
         if interval is None:  # nothing was settled yet: the work takes at least as long as it has taken so far
-            interval = max((self._clock.monotonic() - t.admitted_at - t.waited_s for t in self._running), default=0.0)
-        return max(1, math.ceil(self.depth * interval))
+            longest = max((self._clock.monotonic() - t.admitted_at - t.waited_s for t in self._running), default=0.0)
+            interval = longest / max(1, len(self._running))
+        # Whatever the pace, the lane is empty when the deadline of its last ticket has passed.
+        last = max((ticket.deadline.remaining() for ticket in self._waiting), default=0.0)
+        return max(1, math.ceil(min(self.depth * interval, last)))
 
     def close(self) -> None:
         """No more tickets. Those admitted go on."""

@@ -61,6 +61,8 @@ class Dispatcher(Generic[I, R]):
             ticket.when_settled(one_left)
         try:
             outcomes = await run
+            if len(outcomes) != len(batch):
+                raise ValueError(f"{len(outcomes)} outcomes for {len(batch)} tickets")
         except asyncio.CancelledError:
             run.cancel()
             _fail(batch, WorkFailed("The work was stopped before it was done."))

@@ -86,6 +86,19 @@ async def test_a_run_that_raises_fails_its_batch_and_the_worker_goes_on(raised: 
         assert await lane.try_admit(5, deadline).result() == 10
 
 
+async def test_a_run_that_forgets_a_ticket_fails_its_batch_and_the_worker_goes_on() -> None:
+    lane, deadline = lane_of()
+
+    async def forgetful(batch: Batch) -> list[int | SluiceError]:
+        return [] if batch[0].item == 0 else await double(batch)
+
+    first = lane.try_admit(0, deadline)
+    async with Dispatcher(lane, forgetful):
+        with pytest.raises(WorkFailed):
+            await first.result()
+        assert await lane.try_admit(5, deadline).result() == 10
+
+
 async def test_work_that_nobody_waits_for_any_more_is_cancelled() -> None:
     lane, deadline = lane_of()
     begun, cancelled = asyncio.Event(), asyncio.Event()
