@@ -1,11 +1,13 @@
 """The end of a process, in order: not ready, no admission, drain within the grace, settle what is left.
 
-Begins with the signal, while connections are still open, so that callers hear of it: who waits gets its answer, or a
-problem that says try again. A server that waited first and told the house afterwards would cut them off instead.
+Begins with the signal, while the door is still open, so that callers hear of it: who waits gets its answer, or a
+problem that says try again, and a probe is told to send nothing more. A server that closed first and told the house
+afterwards would cut them off instead.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from serving import events
@@ -26,9 +28,17 @@ class Drain:
         """Called on the event loop once there is something to drain; before that, `begin_from_signal` does nothing."""
         self._loop = asyncio.get_running_loop()
 
-    def begin_from_signal(self) -> None:
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.begin)
+    def begin_from_signal(self, then: Callable[[], None]) -> None:
+        """Begins, and calls `then` once nothing is left: until then the door stays open to say no."""
+        if self._loop is None:
+            then()
+        else:
+            self._loop.call_soon_threadsafe(self._begin_then, then)
+
+    def _begin_then(self, then: Callable[[], None]) -> None:
+        self.begin()
+        assert self._task is not None
+        self._task.add_done_callback(lambda _: then())
 
     def begin(self) -> None:
         """On the event loop. Nothing is admitted from here on; calling it again changes nothing."""

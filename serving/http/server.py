@@ -1,15 +1,15 @@
 """Runs an app under uvicorn with the settings that keep connections and answers whole.
 
 The field notes' connection resets came from here, not from the model: a keep-alive shorter than the balancer's closes a
-connection that the balancer is just about to use. A signal begins the drain at once; the server then waits for the
-answers that are still owed.
+connection that the balancer is just about to use. A signal begins the drain; the door stays open to say no until
+nothing is left, and only then the server closes.
 """
 
 import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,14 +19,17 @@ from serving.settings import ServiceSettings, SettingsError
 
 T = TypeVar("T")
 
+#: Told of the first signal; calls what it is given when the server may close.
+OnSignal: TypeAlias = Callable[[Callable[[], None]], None]
+
 #: The server waits this much longer than the drain's grace: answers that the drain wrote must still get out.
 _LAST_WORDS_S = 5
 
 
-def serve(app: FastAPI, settings: ServiceSettings, port: int, on_signal: Callable[[], None]) -> None:
+def serve(app: FastAPI, settings: ServiceSettings, port: int, on_signal: OnSignal) -> None:
     """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0.
 
-    `on_signal` is called once, from the signal handler.
+    `on_signal` is called once, from the signal handler, with what closes the server when the house is drained.
     """
     # uvicorn raises the signal again once it has shut down, to whatever handler stood here before it.
     for ending in (signal.SIGTERM, signal.SIGINT):
@@ -35,15 +38,19 @@ def serve(app: FastAPI, settings: ServiceSettings, port: int, on_signal: Callabl
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_signal: OnSignal) -> None:
         super().__init__(config)
         self._on_signal = on_signal
+        self._told = False
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if not self.should_exit:
-            self._on_signal()
-        super().handle_exit(sig, frame)
+        """The first signal drains, the second one ends the wait."""
+        if self._told:
+            super().handle_exit(sig, frame)
+        else:
+            self._told = True
+            self._on_signal(lambda: super(_Server, self).handle_exit(sig, frame))
 
 
 def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
