@@ -64,7 +64,7 @@ class Lifecycle:
         if state is not self.state and state not in _NEXT[self.state]:
             raise IllegalTransition(f"{self.state.value} -> {state.value}")
         before, self.state, self.reason = self.state, state, reason
-        if state in (State.READY, State.DRAINING, State.STOPPED):
+        if state in (State.READY, State.FAILED, State.DRAINING, State.STOPPED):
             self.progress = None
         if before is not state:
             events.lifecycle_changed(before=before.value, after=state.value, reason=reason)

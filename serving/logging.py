@@ -9,13 +9,13 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import orjson
 import structlog
 from structlog.typing import EventDict
 from typing_extensions import override
 
+from serving.encoding import dumps
 from serving.events import FIELDS
-from serving.tracing import current_trace
+from serving.tracing import current_endpoint, current_trace
 
 LogFormat = Literal["json", "plain"]
 
@@ -39,7 +39,8 @@ class _AccessFilter(logging.Filter):
         if not (isinstance(record.args, tuple) and len(record.args) == 5):
             return True
         client, method, target, _, status = record.args
-        path = str(target).split("?", 1)[0]
+        # The route's pattern where it is known: an unknown path may be somebody's record number.
+        path = current_endpoint() or str(target).split("?", 1)[0]
         if path in PROBE_PATHS and not self._log_probes:
             return False
         record.msg, record.args = "http_access", ()
@@ -86,11 +87,14 @@ def _plain(_: Any, __: str, line: EventDict) -> str:
     head = [line.pop(key) for key in ("ts", "level", "logger", "event")]
     tail = line.pop("exception", "")
     pairs = " ".join(f"{key}={value}" for key, value in line.items())
-    return f"{head[0]} {str(head[1]).upper():7} {head[2]} {head[3]} {pairs}".rstrip() + (f"\n{tail}" if tail else "")
+    text = f"{head[0]} {str(head[1]).upper():7} {head[2]} {head[3]} {pairs}".rstrip()
+    # A line is a line: what follows a line break inside a message would stand there without a time.
+    whole = text.replace("\n", "\\n") + (f"\n{tail}" if tail else "")
+    return whole.encode(errors="backslashreplace").decode()
 
 
 def _json(_: Any, __: str, line: EventDict) -> str:
-    return orjson.dumps(line, default=str).decode()
+    return dumps(line).decode()
 
 
 def configure_logging(service: str, level: str, log_format: LogFormat, log_probes: bool) -> None:
@@ -124,5 +128,6 @@ def configure_logging(service: str, level: str, log_format: LogFormat, log_probe
         logger.handlers, logger.propagate = [], True
     access = logging.getLogger("uvicorn.access")
     access.filters = [_AccessFilter(log_probes)]
+    logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 
 from serving.events import Event
 
-_TRACEPARENT = re.compile(r"^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$")
+#: Version 00 ends after the flags; later versions may go on.
+_TRACEPARENT = re.compile(
+    r"^(?:00-(?=.{52}$)|(?!00|ff)[0-9a-f]{2}-)([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$"
+)
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._:/+=@-]{1,128}$")
 
 
@@ -32,6 +35,18 @@ class Trace:
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
+
+
+_endpoint: ContextVar[str | None] = ContextVar("endpoint", default=None)
+
+
+def current_endpoint() -> str | None:
+    """The pattern of the route that answers, once that is known."""
+    return _endpoint.get()
+
+
+def note_endpoint(pattern: str) -> None:
+    _endpoint.set(pattern)
 
 
 def current_trace() -> Trace | None:
@@ -53,11 +68,12 @@ def trace_from(headers: Mapping[str, str]) -> Trace:
 @contextmanager
 def tracing(trace: Trace) -> Iterator[Trace]:
     """Every line logged inside belongs to `trace`."""
-    token = _current.set(trace)
+    token, place = _current.set(trace), _endpoint.set(None)
     try:
         yield trace
     finally:
         _current.reset(token)
+        _endpoint.reset(place)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Administration routes: off (404) while no token is set, else behind a bearer token compared in constant time."""
 
+import re
 import secrets
 
 from fastapi import APIRouter, Depends
@@ -27,9 +28,14 @@ def admin_router(token: str, settings: ServiceSettings) -> APIRouter:
     @router.get("/admin/settings", summary="The settings in force, secrets masked")
     async def effective() -> dict[str, object]:
         shown = settings.model_dump(mode="json")
-        return {name: "***" if value and _is_secret(name) else value for name, value in shown.items()}
+        return {name: "***" if value and _is_secret(name) else _masked(value) for name, value in shown.items()}
 
     return router
+
+
+def _masked(value: object) -> object:
+    """An address without the credentials that may stand in it."""
+    return re.sub(r"://[^/@\s]+@", "://***@", value) if isinstance(value, str) else value
 
 
 def _is_secret(name: str) -> bool:

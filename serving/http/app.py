@@ -24,6 +24,9 @@ def add_floor(
 ) -> None:
     """Call it once, after the routes. `status` extends the error table, `shape` may rewrite a problem's body."""
     install_problems(app, status, shape)
+    paths = frozenset(get_openapi(title=app.title, version=app.version, routes=app.routes)["paths"])
+    app.add_middleware(TraceMiddleware, metrics=metrics, paths=paths, max_body_bytes=max_body_bytes, shape=shape)
+    # Added last, so it is outermost: a browser must be able to read what the trace layer itself refuses.
     app.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_allow_origins,
@@ -31,8 +34,6 @@ def add_floor(
         allow_headers=["*"],
         expose_headers=["X-Request-ID", "traceparent", "Retry-After"],
     )
-    # Added last, so it is outermost and sees what CORS answers too.
-    app.add_middleware(TraceMiddleware, metrics=metrics, routes=app.routes, max_body_bytes=max_body_bytes, shape=shape)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

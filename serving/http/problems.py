@@ -7,15 +7,16 @@ text reaches the caller: it may quote a record.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from serving.encoding import dumps
 from serving.errors import (
     DeadlineExceeded,
     DependencyFailed,
+    Draining,
     InvalidInput,
     NotFound,
     NotReady,
@@ -74,13 +75,13 @@ def problem(status: int, code: str, detail: str, details: Mapping[str, Any] | No
     """The members of RFC 9457 §3.1 and ours: `code`, `trace_id`, and the error's details as extensions."""
     trace = current_trace()
     return {
+        **(details or {}),  # first: a detail must never take the place of a member, least of all of the status
         "type": "about:blank",
         "title": _TITLES.get(status, "Error"),
         "status": status,
         "code": code,
         "detail": detail,
         "trace_id": trace.trace_id if trace is not None else None,
-        **(details or {}),
     }
 
 
@@ -91,8 +92,12 @@ def problem_response(body: dict[str, Any], shape: Shape = as_it_is) -> Response:
         headers["Retry-After"] = str(retry_after)
     elif body["status"] == 503:
         headers["Retry-After"] = "1"
+    if body["code"] == Draining.code:
+        headers["Connection"] = "close"  # the next request belongs to another replica
+    if body["status"] == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     media_type = MEDIA_TYPE if shape is as_it_is else "application/json"
-    return Response(orjson.dumps(shape(body), default=str), body["status"], headers, media_type=media_type)
+    return Response(dumps(shape(body)), body["status"], headers, media_type=media_type)
 
 
 def install_problems(

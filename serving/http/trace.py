@@ -4,18 +4,16 @@ Raw ASGI on purpose: it wraps every request, the hot ones too, and must not copy
 """
 
 import time
-from collections.abc import Iterable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import events
 from serving.http.problems import Shape, problem, problem_response
 from serving.logging import PROBE_PATHS, where
 from serving.metrics import Metrics
-from serving.tracing import trace_from, tracing
+from serving.tracing import note_endpoint, trace_from, tracing
 
 #: Label for paths that no route knows: a scanner must not be able to fill the registry with names.
 UNKNOWN = "unmatched"
@@ -24,9 +22,9 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 class TraceMiddleware:
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, routes: Iterable[BaseRoute], max_body_bytes: int, shape: Shape
+        self, app: ASGIApp, metrics: Metrics, paths: frozenset[str], max_body_bytes: int, shape: Shape
     ) -> None:
-        self._app, self._metrics, self._routes = app, metrics, routes
+        self._app, self._metrics, self._paths = app, metrics, paths
         self._max_body, self._shape = max_body_bytes, shape
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,6 +39,7 @@ class TraceMiddleware:
             nonlocal status, started
             if message["type"] == "http.response.start":
                 status, started = message["status"], True
+                note_endpoint(self._endpoint(scope))
                 message["headers"] = [
                     *message.get("headers", ()),
                     (b"x-request-id", trace.request_id.encode("latin-1")),
@@ -78,8 +77,10 @@ class TraceMiddleware:
 
     def _endpoint(self, scope: Scope) -> str:
         """The route's pattern, never the path itself: a path may hold a record number."""
-        route = scope.get("route") or next((r for r in self._routes if r.matches(scope)[0] is not Match.NONE), None)
-        return getattr(route, "path", UNKNOWN)
+        route = scope.get("route")
+        if route is not None:
+            return getattr(route, "path", UNKNOWN)
+        return scope["path"] if scope["path"] in self._paths else UNKNOWN
 
     @property
     def _too_large(self) -> str:

@@ -8,7 +8,7 @@ import pytest
 from serving import events
 from serving.events import DECLARED, declare
 from serving.logging import LogFormat, configure_logging
-from serving.tracing import Trace, tracing
+from serving.tracing import Trace, note_endpoint, tracing
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +89,25 @@ def test_the_words_of_an_exception_stay_out_of_the_log(capsys: pytest.CaptureFix
     line = json.loads(out)
     assert line["error_type"] == "ValueError"
     assert str(line["at"]).startswith("test_logging.py:")
+
+
+@pytest.mark.parametrize("log_format", ["json", "plain"])
+def test_a_line_break_or_half_a_character_inside_a_message_stays_inside_its_line(
+    capsys: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    start(log_format)
+    logging.getLogger("lib").warning("one\ntwo \ud83d")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "one" in line
+    assert "two" in line
+
+
+def test_an_unknown_path_is_logged_by_its_route_and_not_by_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    start()
+    with tracing(Trace("a" * 32, "b" * 16, "r")):
+        note_endpoint("unmatched")
+        access("/triage/P000123")
+    assert "P000123" not in capsys.readouterr().err
 
 
 def test_an_undeclared_field_is_refused() -> None:

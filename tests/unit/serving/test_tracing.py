@@ -27,12 +27,17 @@ def test_a_callers_trace_is_continued_with_a_span_of_our_own() -> None:
         f"00-{HEX32}-{'0' * 16}-01",
         f"00-{HEX32.upper()}-{HEX16}-01",
         f"00-{HEX32}-{HEX16}-1",
+        f"00-{HEX32}-{HEX16}-01-more",
     ],
 )
 def test_a_malformed_traceparent_counts_as_absent(header: str) -> None:
     trace = trace_from({"traceparent": header})
     assert trace.trace_id != HEX32
     assert uuid.UUID(trace.trace_id).version == 4
+
+
+def test_a_later_version_may_say_more() -> None:
+    assert trace_from({"traceparent": f"01-{HEX32}-{HEX16}-01-more"}).trace_id == HEX32
 
 
 @given(sent=st.text(max_size=200))

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 
 from serving.errors import DependencyFailed, NotReady, QueueFull
 from serving.http.app import add_floor
@@ -42,6 +42,21 @@ def app_of(metrics: Metrics, shape: Shape = as_it_is) -> FastAPI:
     async def read(request: Request) -> int:
         return len(await request.body())
 
+    included = APIRouter()
+
+    @included.post("/included")
+    async def included_read(request: Request) -> int:
+        return len(await request.body())
+
+    @included.get("/misnamed")
+    async def misnamed() -> None:
+        raise DependencyFailed("No.", status=999, title="mine", trace_id="mine", code="mine", reason="kept")
+
+    @included.get("/half")
+    async def half() -> None:
+        raise DependencyFailed("half a pair", name="\ud83d")
+
+    app.include_router(included)
     add_floor(app, ServiceSettings(), metrics, 1000, {}, shape)
     return app
 
@@ -112,6 +127,32 @@ async def test_a_body_over_the_bound_is_refused_with_and_without_a_length() -> N
         assert (await client.post("/read", content=b"x" * 1000)).json() == 1000
         assert (await client.post("/read", content=b"x" * 1001)).status_code == 413
         assert (await client.post("/read", content=chunks())).status_code == 413
+
+
+async def test_an_early_refusal_is_counted_under_its_route_and_can_be_read_by_a_browser() -> None:
+    metrics = Metrics()
+    async with asking(metrics) as client:
+        origin = {"Origin": "http://localhost:5173"}
+        answer = await client.post("/included", content=b"x" * 1001, headers=origin)
+    assert answer.status_code == 413
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+    assert sample(metrics, "http_requests_total", endpoint="/included", method="POST", status="413") == 1
+
+
+async def test_a_detail_never_takes_the_place_of_a_member_of_the_problem() -> None:
+    async with asking(Metrics()) as client:
+        answer = await client.get("/misnamed")
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["code"]) == (502, 502, "dependency_failed")
+    assert problem["title"] == "A dependency failed"
+    assert problem["trace_id"] == answer.headers["x-request-id"]
+    assert problem["reason"] == "kept"
+
+
+async def test_a_detail_that_is_no_text_still_makes_a_problem() -> None:
+    async with asking(Metrics()) as client:
+        answer = await client.get("/half")
+    assert (answer.status_code, answer.json()["name"]) == (502, "\ud83d")
 
 
 async def test_a_caller_that_hangs_up_in_its_own_body_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
