@@ -41,7 +41,7 @@ class InferenceSettings(ServiceSettings):
     )
     enable_microbatch: bool = Field(True, description="Forecast what waits together. Off is a batch of one.")
     batch_size: int = Field(32, ge=1, le=1024, description="Requests in one forward pass, at most.")
-    max_body_bytes: int = Field(8 * 1024 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
+    max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
 
     fixed: ClassVar[Mapping[str, tuple[str, str]]] = {
         "USE_BOUNDED_QUEUE": (YES, "The queue is always bounded; QUEUE_MAXSIZE says how long it may get."),
@@ -61,7 +61,7 @@ class InferenceSettings(ServiceSettings):
         "UVICORN_WORKERS": ("1", "One process owns the queue; use QUEUE_WORKERS for cores, replicas for more."),
         "DISABLE_STARTUP_INFERENCE": (YES, "No forecast is published at start."),
         "USE_KFP": (NO, "There is no Kubeflow pipeline mode: the service reads bundles (BUNDLE_PATH)."),
-        "SIMULATE_DELAY_SECS": ("0 0.0", "The service is never slowed on purpose."),
+        "SIMULATE_DELAY_SECS": ("0 0.0 0.00", "The service is never slowed on purpose."),
         "DEBUG_PANDAS_TRACE": (NO, _TRACE),
         "DEBUG_PAYLOAD_TRACE": (NO, _TRACE),
         "INFER_VERBOSE_DATA": (NO, _TRACE),
@@ -111,7 +111,7 @@ class InferenceSettings(ServiceSettings):
         **dict.fromkeys(
             (
                 *("PROCESSED_BUCKET", "TEST_OBJECT_KEY", "DISABLE_BUCKET_ENSURE", "MINIO_ENDPOINT", "MINIO_ROOT_USER"),
-                *("MINIO_ROOT_PASSWORD", "MINIO_DEFAULT_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+                *("MINIO_ROOT_PASSWORD", "MINIO_DEFAULT_BUCKET", "AWS_*"),
             ),
             _STORE,
         ),

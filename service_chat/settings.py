@@ -107,7 +107,7 @@ class ChatSettings(ServiceSettings):
     def _name_the_replacement(cls, value: object) -> object:
         if isinstance(value, str) and value in _OLD_MODES:
             raise ValueError(f"{value} is gone. {_OLD_MODES[value]}")
-        return value
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("model_source")
     @classmethod
@@ -124,9 +124,13 @@ class ChatSettings(ServiceSettings):
     @model_validator(mode="after")
     def _relations(self) -> Self:
         if "remote" in self.modes and not self.remote_base_url:
-            raise ValueError("LLM_MODE=remote needs REMOTE_BASE_URL: records are sent nowhere that was not named")
+            raise ValueError(
+                "the mode remote (LLM_MODE or ALLOWED_LLM_MODES) needs REMOTE_BASE_URL: records go nowhere unnamed"
+            )
         if "remote" in self.modes and not self.remote_model:
-            raise ValueError("LLM_MODE=remote needs REMOTE_MODEL: the name the server knows its model by")
+            raise ValueError(
+                "the mode remote (LLM_MODE or ALLOWED_LLM_MODES) needs REMOTE_MODEL: the server's name for its model"
+            )
         if self.gguf_path is not None and self.model_source:
             raise ValueError("GGUF_PATH and MODEL_SOURCE both name a model: set one of them")
         if self.gguf_max_tokens >= self.gguf_n_ctx:

@@ -6,8 +6,9 @@ tables, so that no wish is ever ignored in silence:
 
     fixed      only one behaviour is left; the values that ask for it pass, any other stops the start with a sentence
     retired    does nothing any more; setting it stops the start with the sentence that names its replacement
-               (a name may end in `*`)
     announced  its behaviour is not built yet; setting it is logged as a warning
+
+A name in the last two may end in `*`.
 """
 
 import os
@@ -72,6 +73,11 @@ class ServiceSettings(BaseSettings):
         2000, ge=1, description="Connections beyond this are answered 503 by the server itself: the last dam."
     )
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
     @field_validator("cors_allow_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
@@ -80,8 +86,8 @@ class ServiceSettings(BaseSettings):
     @field_validator("cors_allow_origins")
     @classmethod
     def _refuse_any_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if "*" in value:
-            raise ValueError("`*` would let every web page call this service with its users' access; name the origins")
+        if any("*" in origin or origin == "null" for origin in value):
+            raise ValueError("`*` and `null` would let strange web pages call this service; name the origins")
         return value
 
     @classmethod
@@ -98,6 +104,7 @@ class ServiceSettings(BaseSettings):
             for pattern, sentence in cls.retired.items()
             if fnmatchcase(name, pattern)
         ]
+        problems += _contradictions(cls, present)
         for name in sorted(present.keys() & cls.fixed.keys()):
             accepted, sentence = cls.fixed[name]
             if present[name].strip().lower() not in ("", *accepted.split()):
@@ -111,8 +118,10 @@ class ServiceSettings(BaseSettings):
 
     def warn_of_announced(self) -> None:
         """Logs each variable that is set and has no effect yet. Call it once logging is configured."""
-        for name in sorted(_present().keys() & self.announced.keys()):
-            events.setting_without_effect(name=name, sentence=self.announced[name])
+        for name in sorted(_present()):
+            for pattern, sentence in self.announced.items():
+                if fnmatchcase(name, pattern):
+                    events.setting_without_effect(name=name, sentence=sentence)
 
 
 #: Values that mean yes and no for a fixed flag.
@@ -125,6 +134,16 @@ def names_of(settings: type[ServiceSettings], field: str) -> tuple[str, ...]:
     choices = alias.choices if isinstance(alias, AliasChoices) else []
     older = [str(choice).upper() for choice in choices if str(choice).upper() != field.upper()]
     return (field.upper(), *older)
+
+
+def _contradictions(settings: type[ServiceSettings], present: Mapping[str, str]) -> list[str]:
+    """A name and its older spelling that say different things: neither may lose in silence."""
+    found = [[n for n in names_of(settings, field) if n in present] for field in settings.model_fields]
+    return [
+        f"{' and '.join(names)} are one setting and say different things; keep {names[0]}"
+        for names in found
+        if len({present[name] for name in names}) > 1
+    ]
 
 
 def _present() -> dict[str, str]:
