@@ -170,7 +170,8 @@ def bundle_verify(path: _BundlePath) -> None:
         inferencer, worst = open_inferencer(bundle)
     typer.echo(f"{bundle.manifest.name} {bundle.manifest.bundle_id}")
     typer.echo(
-        f"files, manifest and {len(bundle.golden.windows)} golden windows agree on {inferencer.backend.name}: "
+        f"files and {len(bundle.golden.windows)} golden windows are as the trainer left them, on "
+        f"{inferencer.backend.name}: "
         f"largest error {worst:.2g} of the scale, {bundle.golden.tolerance:g} allowed"
     )
 

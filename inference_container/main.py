@@ -58,6 +58,12 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     return app
 
 
+def app_from_environment() -> FastAPI:
+    """For any ASGI server: `uvicorn --factory inference_container.main:app_from_environment`."""
+    settings = or_exit(InferenceSettings.from_environment)
+    return or_exit(lambda: create_app(settings))
+
+
 def run(bundle: Path | None = None) -> None:
     """Serves until told to end. `bundle` wins over BUNDLE_PATH."""
     if bundle is not None:

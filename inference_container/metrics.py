@@ -10,7 +10,7 @@ from serving.admission import LaneStatistics
 from serving.loop_lag import LoopLag
 from serving.metrics import Metrics, Reading
 
-Outcome = Literal["success", "client_error", "exception", "rejected", "timeout"]
+Outcome = Literal["success", "client_error", "exception", "rejected", "timeout", "abandoned"]
 
 #: Seconds; the predecessor's buckets, and below them what a forecast takes now.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -20,7 +20,9 @@ class InferenceMetrics(Metrics):
     def __init__(self) -> None:
         super().__init__()
         self.outcomes = self.counter(
-            "inference_jobs_outcome_total", "Forecast requests by what became of them, refusals included.", "outcome"
+            "inference_jobs_outcome_total",
+            "Forecast requests by what became of them; the schema's and the body bound's refusals are not among them.",
+            "outcome",
         )
         self.queue_wait = self.histogram(
             "inference_queue_wait_seconds", "From admission to the start of the batch.", buckets=BUCKETS

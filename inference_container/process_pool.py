@@ -31,6 +31,8 @@ from serving.lifecycle import Lifecycle, Progress, State
 
 #: A forward pass takes milliseconds; importing torch from a cold disk took half a minute, and says nothing meanwhile.
 POLICY = RestartPolicy(silence_s=120.0, max_wait_s=5.0)
+#: Once loaded, a worker beats twice a second between batches, and a batch takes milliseconds.
+_WORK_SILENCE_S = 15.0
 #: One thread a worker: a second one costs a recurrent network up to 40 % at batches below 32.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 #: Deaths in a row, without one successful load between them, after which the service says it is failed.
@@ -105,8 +107,9 @@ class ProcessPool(Predictor):
     def refused(self, refusal: WorkerRefused) -> None:
         error = refusal.error
         events.model_rejected(bundle=self._bundle, code=error.code, reason=error.message)
-        if not self._lifecycle.closing:
-            self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
+        if self._lifecycle.closing or any(worker.loaded for worker in self._workers):
+            return  # the others hold the bundle that was verified before the files changed
+        self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
 
     def died(self, ended: ChildExit) -> None:
         if self._lifecycle.closing or any(worker.loaded for worker in self._workers):
@@ -150,6 +153,7 @@ class _Worker(ChildListener):
                 self._pool.freed(self)
             case WorkerReady():
                 self.loaded = True
+                self.child.expect_signs_every(_WORK_SILENCE_S)
                 self._pool.loaded(self, message)
                 self._pool.freed(self)
             case Loading():

@@ -63,8 +63,12 @@ def load_bundle(path: Path | str) -> Bundle:
         BundleRefused: with a sentence on what does not fit.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise BundleRefused(f"There is no bundle directory at {path}.")
+    try:
+        there = path.is_dir()
+    except OSError:  # a name too long to be one
+        there = False
+    if not there:
+        raise BundleRefused(f"There is no bundle directory named {path.name[:100]}.")
     manifest = read_manifest(path)
     contents = {name: _verified(path / name, entry) for name, entry in manifest.files.items()}
     if bundle_id_of(manifest.files) != manifest.bundle_id:
@@ -117,6 +121,8 @@ def _verified(path: Path, entry: FileEntry) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
+        if not path.is_file():  # a pipe would be waited on for ever
+            raise BundleRefused(f"{path.name} of the bundle is not a file.")
         return path.read_bytes()
     except OSError as error:
         raise BundleRefused(f"{path.name} of the bundle can not be read: {error.strerror}.") from error

@@ -14,6 +14,7 @@ from inference_container.routers.schemas import PREDICT_BODY, PredictAnswer
 from inference_container.services.predict import Predict
 from serving.clock import Clock
 from serving.deadline import Deadline
+from serving.http.disconnect import ClientDisconnected, while_connected
 from serving.http.problems import declared
 
 
@@ -36,7 +37,11 @@ def predict_router(predict: Predict, timeout_s: float, clock: Clock) -> APIRoute
     ) -> Response:
         deadline = Deadline.after(timeout_s, clock)
         predict.refuse_early()
-        query = ForecastQuery(secrets.token_hex(4), await request.body(), inference_length)
-        return Response(await predict.forecast(query, deadline), media_type="application/json")
+        query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), inference_length)
+        try:
+            answer = await while_connected(request, predict.forecast(query, deadline))
+        except ClientDisconnected:
+            return Response(status_code=499)  # nobody reads it; the code is for the access log
+        return Response(answer, media_type="application/json")
 
     return router

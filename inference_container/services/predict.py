@@ -1,9 +1,11 @@
 """The one forecast that every door runs: admission, a batch on a worker, the answer or a typed error.
 
 HTTP comes in by `routers.predict`; claims will come in by the same `forecast`. What is refused is refused before
-anything of the request is read, and every request leaves exactly one outcome in the metrics.
+anything of the request is read. Every request that comes here leaves exactly one outcome in the metrics; what the door
+refused before (the schema, the body bound) is counted by `http_requests_total` alone.
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -67,6 +69,9 @@ class Predict:
         except SluiceError as error:
             self._note_latency(begun)
             self._count(error, query.req_id)
+            raise
+        except asyncio.CancelledError:
+            self._metrics.outcomes.labels("abandoned").inc()
             raise
         self._note_latency(begun)
         self._metrics.outcomes.labels("success").inc()

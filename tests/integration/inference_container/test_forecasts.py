@@ -1,11 +1,13 @@
 """What a client sees of a forecast: the default bundle behind the real door."""
 
 import random
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
+from inference_container.bundles.loader import read_manifest
+from inference_container.defaults import default_bundle_path
 from tests.fakes.weather import COLUMNS, Column, weather
 from tests.integration.processes import ServiceProcess
 
@@ -38,7 +40,9 @@ def test_the_same_series_gives_the_same_forecast_however_it_is_written(service: 
     order = list(range(ROWS))
     random.Random(3).shuffle(order)
     shuffled_keys = {name: data[name] for name in ("wind_speed", "temp", "time", "humid", "dewp")}
-    local = [str(datetime.fromisoformat(str(t)).astimezone()).replace(" ", "T") for t in data["time"]]
+    zones = (timezone(timedelta(hours=-5)), timezone(timedelta(hours=5, minutes=45)))
+    moments = [datetime.fromisoformat(str(t)) for t in data["time"]]
+    local = [moment.astimezone(zones[i % 2]).isoformat() for i, moment in enumerate(moments)]
     naive = [str(t).removesuffix("Z") for t in data["time"]]
     assert forecast(service, shuffled_keys) == plain
     assert forecast(service, {**data, "pressure": [1012.0] * ROWS, "note": ["x"] * ROWS}) == plain
@@ -113,11 +117,15 @@ def test_a_body_that_is_not_json_does_not_fit_the_schema(service: ServiceProcess
 
 def test_an_oversized_body_is_refused_whether_it_says_its_length_or_not(service: ServiceProcess) -> None:
     with service.client() as client:
-        big = b" " * (9 * 1024 * 1024)
+        big = b" " * (2 * 1024 * 1024)
         assert client.post("/predict", content=big).status_code == 413
-        assert client.post("/predict", content=iter([big[:5_000_000], big[5_000_000:]])).status_code == 413
+        assert client.post("/predict", content=iter([big[:900_000], big[900_000:]])).status_code == 413
         assert client.post("/predict", json={"data": weather(ROWS)}).status_code == 200
 
 
-def test_the_columns_of_the_default_bundle_are_those_of_its_data(service: ServiceProcess) -> None:
-    assert set(weather(1)) == {"time", *COLUMNS}
+def test_no_column_that_the_default_bundle_does_not_read_is_asked_for(service: ServiceProcess) -> None:
+    columns = read_manifest(default_bundle_path()).input.columns
+    assert set(COLUMNS) == set(columns)
+    assert refused(service, 400, data={"time": weather(ROWS)["time"], "x": [1.0] * ROWS})["missing_columns"] == sorted(
+        columns
+    )

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -101,10 +102,48 @@ def test_a_killed_worker_comes_back_and_health_never_fails(tmp_path: Path) -> No
         (worker,) = descendants(service.process.pid)
         os.kill(worker, signal.SIGKILL)
         assert service.get("/healthz").status_code == 200
-        assert service.get("/ready").json() == {"status": "ready", "degraded": ["worker_restarting"]}
+        degraded = {"status": "ready", "degraded": ["worker_restarting"]}
+        eventually(lambda: service.get("/ready").json() == degraded, 2)
         eventually(lambda: service.get("/ready").json() == {"status": "ready"}, 20)
         assert ask(service).json()["predictions"] == before
         assert [line["reason"] for line in service.events("child_exited")] == ["killed by SIGKILL"]
+
+
+def test_a_worker_that_refuses_a_changed_bundle_leaves_the_other_one_serving(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(default_bundle_path(), bundle)
+    with serve(tmp_path, {"BUNDLE_PATH": str(bundle), "QUEUE_WORKERS": "2"}) as service:
+        service.until_ready()
+        eventually(lambda: service.get("/queue_stats").json()["workers"] == 2, 30)
+        (bundle / "golden.json").write_text((bundle / "golden.json").read_text() + " ")
+        os.kill(min(descendants(service.process.pid)), signal.SIGKILL)
+        eventually(lambda: len(service.events("model_rejected")) == 1, 30)
+        assert service.get("/ready").status_code == 200
+        assert ask(service).status_code == 200
+
+
+def test_callers_that_hang_up_free_their_places(tmp_path: Path) -> None:
+    with serve(tmp_path) as service:
+        service.until_ready()
+        (worker,) = descendants(service.process.pid)
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            for _ in range(6):
+                with pytest.raises(httpx.ReadTimeout), service.client(0.3) as client:
+                    client.post("/predict", json={"data": weather(ROWS)})
+            eventually(lambda: service.get("/queue_stats").json()["qsize"] == 0, 5)
+            assert service.get("/queue_stats").json()["abandoned"] == 6
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        assert ask(service).status_code == 200
+
+
+def test_a_body_that_never_ends_is_not_waited_for_beyond_the_deadline(tmp_path: Path) -> None:
+    with serve(tmp_path, {"INFERENCE_TIMEOUT": "1"}) as service:
+        service.until_ready()
+        with socket.create_connection(("127.0.0.1", service.port), timeout=5) as slow:
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
+            assert slow.recv(100).startswith(b"HTTP/1.1 504")
 
 
 def test_kill_9_of_the_service_leaves_no_worker_behind(tmp_path: Path) -> None:

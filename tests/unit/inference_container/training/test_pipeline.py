@@ -141,7 +141,7 @@ def test_the_newcomers_commands_work_one_after_the_other(tmp_path: Path) -> None
     bundle = str(out / "data-down-users-linear")
     assert f"bundle: {bundle}" in trained
     assert '"recursive": true' in run("bundle", "show", bundle)
-    assert "4 golden windows agree on numpy" in run("bundle", "verify", bundle)
+    assert "4 golden windows are as the trainer left them, on numpy" in run("bundle", "verify", bundle)
     (out / "data-down-users-linear" / "model.safetensors").write_bytes(b"")
     assert "bundle_refused" in run("bundle", "verify", bundle, status=2)
     assert "missing_columns" in run("train", str(data), "--target", "cold", *options, status=2)
