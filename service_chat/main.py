@@ -58,15 +58,29 @@ def create_app(settings: ChatSettings) -> FastAPI:
     return app
 
 
+_OLD_SENTENCES = {
+    "dependency_failed": "Error fetching patient data",
+    "worker_died": "Error generating response",
+    "work_failed": "Error generating response",
+    "internal_error": "An unexpected error occurred",
+}
+
+
 def compat_shape(problem: dict[str, Any]) -> dict[str, Any]:
     """The predecessor's error bodies: a list under `detail` for a 422 of the schema, else an object."""
     if "errors" in problem:
         return {"detail": problem["errors"]}
-    sentence = problem["detail"].rstrip(".")
+    sentence = _OLD_SENTENCES.get(problem["code"], problem["detail"].rstrip("."))
     old = {"error": sentence, "trace_id": problem["trace_id"]}
     if "patient_mrn" in problem:
         old["patient_mrn"] = problem["patient_mrn"]
     return {"detail": old}
+
+
+def app_from_environment() -> FastAPI:
+    """For any ASGI server: `uvicorn --factory service_chat.main:app_from_environment`."""
+    settings = or_exit(ChatSettings.from_environment)
+    return or_exit(lambda: create_app(settings))
 
 
 def run() -> None:

@@ -56,7 +56,7 @@ class Runtime:
         self._stack = AsyncExitStack()
         self._begun = 0.0
         self._seen: EngineStatus | None = None
-        self.metrics.watch(self.lane.statistics, self._restarts, lambda: self.lifecycle.ready, self.lag)
+        self.metrics.watch(self.lane.statistics, self._restarts, self._model_ready, self.lag)
 
     def engine_status(self) -> EngineStatus | None:
         """Of the configured engine; None when the model is switched off."""
@@ -109,6 +109,10 @@ class Runtime:
                 system_info=model.system_info,
                 load_ms=round(took * 1000),
             )
+
+    def _model_ready(self) -> bool:
+        status = self.engine_status()
+        return status is not None and status.ready
 
     def _restarts(self) -> int:
         return sum(max(0, engine.status().starts - 1) for engine in self._engines.values())

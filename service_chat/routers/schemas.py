@@ -44,7 +44,9 @@ class TriageAnswer(BaseModel):
     inference_time_ms: float = Field(description="Wall time of the engine's part, the wait included.")
     conversation_id: str | None = Field(description="Null: conversations are not stored.")
     disclaimer: str
-    degraded: list[str] = Field(description="Why the answer is less than it could be: model_unavailable, deadline.")
+    degraded: list[str] = Field(
+        description="Why the answer is less than it could be: model_unavailable, model_silent, deadline."
+    )
     usage: Usage | None = Field(description="Null when no model was asked.")
     timings: TimingsMs
     versions: Versions

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
@@ -21,9 +20,13 @@ from service_chat.services.steps import Answer, Question, Status, Step, Text
 from service_chat.services.triage import Triage
 from serving.clock import Clock
 from serving.deadline import Deadline
+from serving.encoding import dumps
 from serving.errors import SluiceError
+from serving.events import unexpected_error
+from serving.http.accept import prefers
 from serving.http.disconnect import ClientDisconnected, while_connected
 from serving.http.problems import Shape, as_it_is, declared, problem, status_of
+from serving.logging import where
 from serving.tracing import current_trace
 
 EVENT_STREAM = "text/event-stream"
@@ -77,7 +80,7 @@ def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str,
     async def post_triage(request: Request, asked: TriageRequest) -> Any:
         deadline = Deadline.after(deadline_s, clock)
         question = Question(asked.patient_mrn, asked.query, asked.llm_mode)
-        if EVENT_STREAM in request.headers.get("accept", ""):
+        if prefers(EVENT_STREAM, "application/json", request.headers.getlist("accept")):
             return await _stream(question, asked, deadline)
         try:
             return body(asked, await while_connected(request, triage.answer(question, deadline)))
@@ -96,7 +99,7 @@ def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str,
             def event(name: str, data: object) -> bytes:
                 nonlocal number
                 number += 1
-                return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), orjson.dumps(data))
+                return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), dumps(data))
 
             async with aclosing(steps):
                 yield b"retry: 2000\n" + event("accepted", {"trace_id": trace.trace_id if trace else None})
@@ -107,6 +110,9 @@ def triage_router(triage: Triage, deadline_s: float, clock: Clock, version: str,
                     yield event("done", {})
                 except SluiceError as error:
                     yield event("error", shape(problem(status_of(error), error.code, error.message, error.details)))
+                except Exception as error:  # a defect of ours must not look like a broken line
+                    unexpected_error(error_type=type(error).__name__, at=where(error))
+                    yield event("error", shape(problem(500, "internal_error", "An unexpected error occurred.")))
 
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
         return StreamingResponse(render(), media_type=EVENT_STREAM, headers=headers)

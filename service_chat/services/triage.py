@@ -124,10 +124,13 @@ class Triage:
         def elapsed() -> float:
             return round((time.perf_counter() - begun) * 1000, 2)
 
+        def without_model(why: str) -> Answer:
+            return Answer(answer_from_record(record), mode, None, None, elapsed(), (why,))
+
         engine = self._engines.get(mode)
         status = engine.status() if engine is not None else None
         if engine is None or status is None or given_up(status):
-            yield Answer(answer_from_record(record), mode, None, None, elapsed(), ("model_unavailable",))
+            yield without_model("model_unavailable")
             return
         if status.state is EngineState.LOADING:
             eta = status.progress.eta_s if status.progress is not None else None
@@ -141,11 +144,19 @@ class Triage:
                         yield step
                 done = await ticket.result()
             except DeadlineExceeded:
-                yield Answer(answer_from_record(record), mode, None, None, elapsed(), ("deadline",))
+                yield without_model("deadline")
+                return
+            except NotReady:
+                if not given_up(engine.status()):
+                    raise
+                yield without_model("model_unavailable")  # it was waited for, and will not come back
                 return
             finally:
                 ticket.fail(CallerGone())  # a settled ticket stays as it is
             outcome |= self._note(done)
+        if not done.text.strip():
+            yield without_model("model_silent")
+            return
         model = engine.status().model
         yield Answer(
             text=done.text,
@@ -223,7 +234,7 @@ async def _until_ready(engine: Engine, deadline: Deadline) -> None:
     """
     while not engine.status().ready:
         if given_up(engine.status()):
-            raise NotReady(engine.status().reason, retry_after_s=5)
+            raise NotReady(retry_after_s=5)  # its reason may hold a path: that is for /ready and the log
         deadline.check()
         await asyncio.sleep(0.05)
 

@@ -6,6 +6,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -113,18 +115,54 @@ def test_a_model_that_can_not_be_loaded_keeps_the_service_alive_and_says_why(sta
 
 
 def test_while_the_model_loads_the_door_answers_and_says_how_far_it_is(start: Start) -> None:
-    """The address leads nowhere, so loading takes long enough to be looked at."""
-    with start({"MODEL_SOURCE": "http://127.0.0.1:9/model.gguf"}) as service:
+    """A server that sends most of the file and then nothing keeps the load where it is."""
+    with slow_file_server() as url, start({"MODEL_SOURCE": url}) as service:
         service.until_answering()
+        eventually(lambda: 20 < (service.get("/ready").json().get("percent") or 0) < 80, 20)
         ready = service.get("/ready")
         assert ready.status_code == 503
+        assert (ready.json()["status"], ready.json()["phase"]) == ("loading", "downloading")
         assert service.get("/health").status_code == 200
-        if ready.json()["status"] == "loading":
-            early = ask(service)
-            assert early.status_code in (200, 503)
-            assert early.status_code == 200 or int(early.headers["retry-after"]) >= 1
+        early = ask(service)
+        assert (early.status_code, early.json()["code"]) == (503, "not_ready")
+        assert int(early.headers["retry-after"]) >= 1
+
+
+def test_a_model_that_can_not_be_fetched_leaves_the_rest_of_the_service(start: Start) -> None:
+    with start({"MODEL_SOURCE": "http://127.0.0.1:9/model.gguf"}) as service:
+        service.until_answering()
         eventually(lambda: service.get("/ready").json()["status"] == "failed", 30)
         assert ask(service).json()["degraded"] == ["model_unavailable"]
+
+
+@contextlib.contextmanager
+def slow_file_server() -> Iterator[str]:
+    done = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(8 << 20))
+            self.end_headers()
+            for _ in range(40):  # three quarters of the file, slowly, then silence
+                self.wfile.write(bytes(6 * (1 << 20) // 40))
+                if done.wait(0.05):
+                    return
+            done.wait(60)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/model.gguf"
+    finally:
+        done.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_the_kill_switch_answers_from_the_record_and_is_ready(start: Start) -> None:
@@ -178,6 +216,37 @@ def test_a_caller_that_hangs_up_stops_the_engine(start: Start, endless_gguf: Pat
                     break
         eventually(lambda: running_jobs(service) == 0, 5)
         assert len(service.events("request_abandoned")) == 1
+
+
+def test_a_process_that_drains_says_so_to_probes_and_to_new_questions(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="4")) as service:
+        service.until_ready()
+        asking = Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        service.process.send_signal(signal.SIGTERM)
+        eventually(lambda: service.get("/ready").status_code == 503, 2)
+        assert service.get("/ready").json()["status"] == "draining"
+        assert service.get("/health").status_code == 200
+        refused = ask(service)
+        assert (refused.status_code, refused.json()["code"]) == (503, "draining")
+        assert refused.headers["connection"] == "close"
+        assert asking.answer().json()["code"] == "draining"
+        assert service.process.wait(10) == 0
+
+
+def test_a_second_signal_ends_the_wait(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="30")) as service:
+        service.until_ready()
+        Asking(service)
+        eventually(lambda: running_jobs(service) == 1, 10)
+        service.process.send_signal(signal.SIGINT)
+        eventually(lambda: service.get("/ready").status_code == 503, 2)
+        begun = time.monotonic()
+        for _ in range(2):  # the second is heard, the third cuts what is still open
+            service.process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        service.process.wait(15)
+        assert time.monotonic() - begun < 15
 
 
 def test_sigterm_lets_a_running_answer_finish(start: Start, endless_gguf: Path) -> None:
