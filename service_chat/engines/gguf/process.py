@@ -33,6 +33,7 @@ from service_chat.engines.protocol import (
     Engine,
     EngineState,
     EngineStatus,
+    FinishReason,
     SamplingParams,
     StreamEvent,
 )
@@ -43,8 +44,11 @@ from serving.deadline import Deadline
 from serving.errors import ChildDied, NotReady, QueueFull, SluiceError, WorkFailed
 from serving.lifecycle import Progress
 
-#: After a crash the next process starts at once; a model that can not be fetched is tried again every half minute.
+#: After a life that was ready the next process starts at once, the hundredth time as the first; a model that can not
+#: be fetched or loaded is tried again at growing distances, at last every half minute.
 RESTARTS = RestartPolicy(first_wait_s=0.1, max_wait_s=30.0)
+#: Ready for this long, in seconds, an engine has put its failures behind it, also when nobody asked it anything.
+_SETTLED_S = 30.0
 _NAME = "engine"
 
 
@@ -64,6 +68,7 @@ class GgufEngine(Engine, ChildListener):
         self._running: _Request | None = None
         self._watchers: list[Callable[[EngineStatus], None]] = []
         self._status = EngineStatus(EngineState.LOADING, Progress("starting"))
+        self._ready_at: float | None = None  #: of the present life
         self._was_ready = False
         self._load_error: str | None = None
 
@@ -81,6 +86,7 @@ class GgufEngine(Engine, ChildListener):
 
     @override
     def status(self) -> EngineStatus:
+        self._settle()
         return self._status
 
     @override
@@ -147,6 +153,8 @@ class GgufEngine(Engine, ChildListener):
             case Step():
                 self._deliver(message.request_id, message.event)
             case Done():
+                if self._status.failures and message.completion.finish_reason is not FinishReason.CANCELLED:
+                    self._become(replace(self._status, failures=0))  # it works: what failed before counts no longer
                 self._deliver(message.request_id, message.completion)
             case Failed():
                 self._deliver(message.request_id, message.error)
@@ -154,8 +162,16 @@ class GgufEngine(Engine, ChildListener):
                 progress = Progress(message.phase, message.percent, message.eta_s)
                 self._become(replace(self._status, progress=progress))
             case Ready():
-                self._was_ready = True
-                self._become(EngineStatus(EngineState.READY, model=message.model, starts=self._child.starts))
+                self._was_ready, self._ready_at = True, self._clock.monotonic()
+                self._child.forgive()
+                self._become(
+                    EngineStatus(
+                        EngineState.READY,
+                        model=message.model,
+                        starts=self._child.starts,
+                        failures=self._status.failures,
+                    )
+                )
             case LoadFailed():
                 self._load_error = message.reason
             case _:
@@ -163,10 +179,10 @@ class GgufEngine(Engine, ChildListener):
 
     @override
     def on_exit(self, ended: ChildExit) -> None:
-        wait_s = self._restarts.wait(ended.failures)
-        events.child_exited(
-            child=_NAME, pid=ended.pid, reason=ended.reason, failures=ended.failures, wait_s=round(wait_s, 1)
-        )
+        self._settle()
+        self._ready_at = None
+        wait_s, failures = self._restarts.wait(ended.failures), self._status.failures + 1
+        events.child_exited(child=_NAME, pid=ended.pid, reason=ended.reason, failures=failures, wait_s=round(wait_s, 1))
         self._fail_running(ChildDied(retry_after_s=2))
         self._become(
             replace(
@@ -175,13 +191,17 @@ class GgufEngine(Engine, ChildListener):
                 state=EngineState.RESTARTING if self._was_ready else EngineState.FAILED,
                 reason=self._load_error or f"engine process {_in_words(ended)}",
                 progress=None,
-                failures=self._status.failures + 1,
+                failures=failures,
             )
         )
 
     @override
     def on_stderr(self, line: str) -> None:
         events.child_stderr(child=_NAME, line=line)
+
+    def _settle(self) -> None:
+        if self._ready_at is not None and self._clock.monotonic() - self._ready_at >= _SETTLED_S:
+            self._status = replace(self._status, failures=0)
 
     def _deliver(self, request_id: int, event: StreamEvent | SluiceError) -> None:
         request = self._running

@@ -100,6 +100,7 @@ async def test_the_model_speaks_and_its_status_says_what_it_is(script: Path, tmp
     assert model.sha256 is not None
     assert len(model.sha256) == 64
     assert "CPU" in (model.system_info or "")
+    assert "=" in (model.spin or "")
     assert [s.state for s in watched.seen][-2:] == [EngineState.READY, EngineState.STOPPED]
 
 
@@ -190,9 +191,29 @@ async def test_a_killed_engine_fails_its_request_and_comes_back(talker: Path, tm
             await watched.engine.generate(ASKED, SamplingParams(), soon())
         status = await watched.until_ready()
         assert time.monotonic() - begun <= 5.0
-        assert (status.starts, status.failures, status.reason) == (2, 0, None)
+        assert (status.starts, status.failures, status.reason) == (2, 1, None)
         answer = await watched.engine.generate(ASKED, SamplingParams(max_tokens=3), soon())
         assert answer.completion_tokens == 3
+        assert watched.engine.status().failures == 0
+
+
+async def test_an_engine_killed_ten_times_is_as_soon_back_the_tenth_time_as_the_first(
+    script: Path, tmp_path: Path
+) -> None:
+    async with started(ModelFile(LocalFile(script)), tmp_path) as watched:
+        took: list[float] = []
+        for number in range(1, 11):
+            pid = (await watched.until_ready(), watched.engine.pid)[1]
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            begun = time.monotonic()
+            died = await watched.until(lambda status: status.state is EngineState.RESTARTING)
+            assert died.failures == number
+            await watched.until_ready()
+            took.append(time.monotonic() - begun)
+        assert max(took) <= 5.0, took
+        assert (await watched.engine.generate(ASKED, SamplingParams(), soon())).text == DEFAULT_REPLY
+        assert watched.engine.status().failures == 0
 
 
 async def test_a_missing_model_is_a_reason_and_heals_when_the_file_comes(script: Path, tmp_path: Path) -> None:
@@ -203,7 +224,9 @@ async def test_a_missing_model_is_a_reason_and_heals_when_the_file_comes(script:
         await watched.until(lambda status: status.failures >= 2)
         await asyncio.to_thread(late.symlink_to, script)
         status = await watched.until_ready()
-        assert (status.failures, status.reason) == (0, None)
+        assert (status.failures >= 2, status.reason) == (True, None)
+        await watched.engine.generate(ASKED, SamplingParams(), soon())
+        assert watched.engine.status().failures == 0
 
 
 async def test_a_broken_model_fails_the_load_and_nothing_else(tmp_path: Path) -> None:
