@@ -36,6 +36,8 @@ A = TypeVar("A")
 #: Exit status of a child that was never there.
 _NEVER_LIVED = 256
 _STDERR_PIECE = 4096
+#: How long a dead child's last lines are waited for.
+_LAST_LINES_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class ChildExit:
         if self.code == _NEVER_LIVED:
             return f"could not be started: {self.stderr_tail[0]}"
         if self.code < 0:
-            return f"killed by {signal.Signals(-self.code).name}"
+            return f"killed by {_signal_name(-self.code)}"
         return f"exited with status {self.code}"
 
 
@@ -129,6 +131,7 @@ class Child(Generic[A]):
         self._keeper: asyncio.Task[None] | None = None
         self._last_sign = 0.0
         self._hung = False
+        self._silence = self._policy.silence_s
         self._forgiven = False
         self.starts = 0
 
@@ -174,11 +177,13 @@ class Child(Generic[A]):
             try:
                 ended = await self._live_once()
             except Exception as error:  # no process to be had, or a listener broke: either way the next one must start
-                events.unexpected_error(error_type=type(error).__name__, at=where(error))
-                ended = ChildExit(0, _NEVER_LIVED, 0, False, (type(error).__name__,))
+                ended = _never_lived(error)
             lived = self._clock.monotonic() - born
             failures = 1 if self._forgiven or lived >= self._policy.healthy_after_s else failures + 1
-            self._listener.on_exit(replace(ended, failures=failures))
+            try:
+                self._listener.on_exit(replace(ended, failures=failures))
+            except Exception as error:  # as above
+                _never_lived(error)
             await self._clock.sleep(self._policy.wait(failures))
 
     async def _live_once(self) -> ChildExit:
@@ -186,37 +191,44 @@ class Child(Generic[A]):
         loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        # A pipe of our own, not asyncio's: that one calls a process dead only when everything that inherited its
+        # standard error is gone too, so a child's own child could hide the death for hours.
+        read_end, write_end = os.pipe()
         pipe: _PipeEnd | None = None
+        stderr = _StderrLines(self._listener.on_stderr)
         try:
-            with theirs:
+            await loop.connect_read_pipe(lambda: stderr, os.fdopen(read_end, "rb", 0))
+            with theirs, os.fdopen(write_end, "wb", 0) as stderr_end:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "serving.child_main", str(theirs.fileno()), str(os.getpid())),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,  # the pipe is the only way to speak to us; libraries print here
-                    stderr=asyncio.subprocess.PIPE,
+                    stderr=stderr_end.fileno(),
                     pass_fds=(theirs.fileno(),),
                     env={**os.environ, **_import_path(), **self._environment},
                 )
-            self._process, self._hung = process, False
+            self._process, self._hung, self._silence = process, False, self._policy.silence_s
             self.starts += 1
             self._last_sign = self._clock.monotonic()
             _, pipe = await loop.create_unix_connection(lambda: _PipeEnd(self._deliver), sock=ours)
             self._transport = pipe.transport
             self._listener.on_start(process.pid)
             self.send((self._entry, self._args))
-            tail: deque[str] = deque(maxlen=20)
-            async with asyncio.TaskGroup() as group:
-                watch = group.create_task(self._watch_silence())
-                group.create_task(self._read_stderr(process, tail))
+            watch = asyncio.create_task(self._watch_silence(), name=f"silence-{self.name}")
+            try:
                 code = await process.wait()
+            finally:
                 watch.cancel()
-            return ChildExit(process.pid, code, 0, self._hung, tuple(tail))
+            await asyncio.wait({stderr.ended}, timeout=_LAST_LINES_S)
+            return ChildExit(process.pid, code, 0, self._hung, tuple(stderr.tail))
         finally:
             self._transport = None
             if pipe is not None and pipe.transport is not None:
                 pipe.transport.abort()
             else:
                 ours.close()
+            if stderr.transport is not None:
+                stderr.transport.close()
             await asyncio.shield(self._reap())
 
     async def _reap(self) -> None:
@@ -236,33 +248,66 @@ class Child(Generic[A]):
         if not isinstance(message, Heartbeat):
             self._listener.on_message(message)
 
+    def expect_signs_every(self, seconds: float | None) -> None:
+        """Another limit on silence for the rest of this life: a load may be quiet for long, work may not."""
+        self._silence = seconds
+
     async def _watch_silence(self) -> None:
-        limit = self._policy.silence_s
-        while limit is not None:
-            quiet = self._clock.monotonic() - self._last_sign
-            if quiet >= limit:
+        while True:
+            limit, quiet = self._silence, self._clock.monotonic() - self._last_sign
+            if limit is not None and quiet >= limit:
                 self._hung = True
                 self.kill()
                 return
-            await self._clock.sleep(max(limit - quiet, 0.01))
+            await self._clock.sleep(1.0 if limit is None else min(1.0, max(limit - quiet, 0.01)))
 
-    async def _read_stderr(self, process: asyncio.subprocess.Process, tail: deque[str]) -> None:
-        """Line by line. A progress bar that never ends its line is cut into pieces, not waited for."""
-        assert process.stderr is not None
-        rest = b""
-        while chunk := await process.stderr.read(_STDERR_PIECE):
-            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
-            if len(rest) >= _STDERR_PIECE:
-                lines, rest = [*lines, rest], b""
-            for raw in lines:
-                self._tell_stderr(raw, tail)
-        self._tell_stderr(rest, tail)
 
-    def _tell_stderr(self, raw: bytes, tail: deque[str]) -> None:
+class _StderrLines(asyncio.Protocol):
+    """Standard error, line by line. A progress bar that never ends its line is cut into pieces, not waited for."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._rest = b""
+        self.tail: deque[str] = deque(maxlen=20)
+        self.transport: asyncio.ReadTransport | None = None
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.ReadTransport, transport)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
+        if len(self._rest) >= _STDERR_PIECE:
+            lines, self._rest = [*lines, self._rest], b""
+        for raw in lines:
+            self._line(raw)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._line(self._rest)
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _line(self, raw: bytes) -> None:
         line = raw.decode(errors="replace").strip()
         if line:
-            tail.append(line)
-            self._listener.on_stderr(line)
+            self.tail.append(line)
+            self._tell(line)
+
+
+def _never_lived(error: Exception) -> ChildExit:
+    events.unexpected_error(error_type=type(error).__name__, at=where(error))
+    return ChildExit(0, _NEVER_LIVED, 0, False, (type(error).__name__,))
+
+
+def _signal_name(number: int) -> str:
+    """Real-time signals have no names of their own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _import_path() -> dict[str, str]:

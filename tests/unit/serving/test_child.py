@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from serving.child import Child, RestartPolicy
+from serving.child import Child, ChildExit, RestartPolicy
 from serving.clock import SystemClock
 from tests.fakes.children import Remembering, echo
 
@@ -70,6 +70,50 @@ async def test_a_killed_child_names_the_signal() -> None:
         await seen.messages.get()
         os.kill(echoing.pid or 0, signal.SIGKILL)
         assert (await seen.exits.get()).reason == "killed by SIGKILL"
+
+
+async def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        os.kill(echoing.pid or 0, 40)
+        assert (await seen.exits.get()).reason == "killed by signal 40"
+        assert await seen.messages.get() == "echo: ready"
+
+
+async def test_a_listener_that_breaks_on_the_obituary_does_not_take_the_keeper_along() -> None:
+    class Broken(Remembering):
+        def on_exit(self, ended: ChildExit) -> None:
+            super().on_exit(ended)
+            raise RuntimeError("a defect of ours")
+
+    seen = Broken()
+    async with child(seen) as echoing:
+        for _ in range(2):
+            await seen.messages.get()
+            echoing.send("die")
+            await seen.exits.get()
+        assert await seen.messages.get() == "echo: ready"
+
+
+async def test_a_death_is_noticed_while_a_grandchild_holds_the_standard_error() -> None:
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send("leave a grandchild")
+        await seen.messages.get()
+        echoing.kill()
+        assert (await asyncio.wait_for(seen.exits.get(), 5)).reason == "killed by SIGKILL"
+        assert await seen.messages.get() == "echo: ready"
+
+
+async def test_work_may_be_given_less_time_to_be_silent_than_the_load_had() -> None:
+    seen = Remembering()
+    async with child(seen, RestartPolicy(first_wait_s=0.01, silence_s=60)) as echoing:
+        await seen.messages.get()
+        echoing.expect_signs_every(1.5)
+        echoing.send("hang")
+        assert (await asyncio.wait_for(seen.exits.get(), 5)).hung
 
 
 async def test_deaths_in_a_row_are_counted() -> None:
