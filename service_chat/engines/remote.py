@@ -2,10 +2,10 @@
 
 The prompt, and with it parts of a record, leave this process: the address has no default and must be set by an
 operator. The server has its own queue, so several requests may be under way at once. Answers come as server-sent
-events (https://html.spec.whatwg.org/multipage/server-sent-events.html), whatever the caller asked for.
+events (https://html.spec.whatwg.org/multipage/server-sent-events.html), whatever the caller asked for; `remote_answer`
+reads them. Whatever that server does wrong is DependencyFailed: the caller wrote the question, not the request.
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -15,22 +15,27 @@ from typing_extensions import override
 
 from service_chat.engines.protocol import (
     ChatMessage,
-    Completion,
     Delta,
     Engine,
     EngineState,
     EngineStatus,
-    FinishReason,
     ModelInfo,
     SamplingParams,
     StreamEvent,
-    Timings,
 )
+from service_chat.engines.remote_answer import RemoteAnswer, clean, lines_of, object_in
+from service_chat.errors import PromptTooLong
 from serving.clock import Clock
 from serving.deadline import Deadline
-from serving.errors import DependencyFailed, InvalidInput, NotReady
+from serving.errors import DependencyFailed, NotReady
 
 _CONNECT_S = 5.0
+#: Of a refusal, this many bytes are read to find out why.
+_REFUSAL_BYTES = 16_384
+#: How servers name a prompt that does not fit, in `code` or `type` of the error: OpenAI, llama-server.
+_TOO_LONG = ("context_length_exceeded", "exceed_context_size_error")
+#: vLLM has no code for it, only this in its sentence.
+_TOO_LONG_WORDS = "maximum context length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +50,7 @@ class RemoteConfig:
 class RemoteEngine(Engine):
     def __init__(self, config: RemoteConfig, clock: Clock) -> None:
         """Raises ValueError when the address is missing or is none."""
-        url = httpx.URL(config.base_url)
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ValueError("a remote engine needs an explicit base URL, for example http://llm.internal:8080")
+        url = _base(config.base_url)
         headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
         self._config, self._clock = config, clock
         self._url = f"{str(url).rstrip('/').removesuffix('/v1')}/v1/chat/completions"
@@ -82,7 +85,7 @@ class RemoteEngine(Engine):
         if self._state is not EngineState.READY:
             raise NotReady("The engine is closed.")
         deadline.check()
-        answer = _Answer(self._clock)
+        answer = RemoteAnswer(self._clock)
         async with aclosing(self._events(_body(self._config, messages, params))) as events:
             while True:
                 event = await deadline.bound(_next(events))
@@ -97,14 +100,14 @@ class RemoteEngine(Engine):
         try:
             async with self._client.stream("POST", self._url, json=body) as response:
                 await _refuse(response)
-                async for line in response.aiter_lines():
-                    name, _, value = line.partition(":")
+                async for line in lines_of(response.aiter_bytes()):
+                    name, _, value = line.partition(b":")
                     value = value.strip()
-                    if name != "data":
+                    if name != b"data":
                         continue
-                    if value == "[DONE]":
+                    if value == b"[DONE]":
                         return
-                    yield _object(value)
+                    yield object_in(value)
         except httpx.HTTPError as error:
             raise DependencyFailed("The model server did not answer.", reason=type(error).__name__) from error
 
@@ -114,64 +117,10 @@ class RemoteEngine(Engine):
             call(self.status())
 
 
-class _Answer:
-    """Puts the chunks together."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._begun = clock.monotonic()
-        self._first: float | None = None
-        self._text: list[str] = []
-        self._finish: str | None = None
-        self._usage: Mapping[str, object] = {}
-        self.tokens = 0  #: chunks with text, until the server tells the true number
-
-    def take(self, event: Mapping[str, object]) -> str:
-        """The new text in `event`, often none."""
-        if "error" in event:
-            raise DependencyFailed("The model server reported an error in the middle of its answer.")
-        usage = event.get("usage")
-        if isinstance(usage, dict):
-            self._usage = usage
-        choices = event.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-            return ""
-        choice: Mapping[str, object] = choices[0]
-        finish, delta = choice.get("finish_reason"), choice.get("delta")
-        if isinstance(finish, str):
-            self._finish = finish
-        text = delta.get("content") if isinstance(delta, dict) else None
-        if not isinstance(text, str) or not text:
-            return ""
-        self._first = self._first or self._clock.monotonic()
-        self.tokens += 1
-        self._text.append(text)
-        return text
-
-    def completion(self) -> Completion:
-        """Raises DependencyFailed when the stream ended before the answer did."""
-        if self._finish is None:
-            raise DependencyFailed("The model server's answer broke off.")
-        end = self._clock.monotonic()
-        first = self._first or end
-        return Completion(
-            "".join(self._text),
-            FinishReason.LENGTH if self._finish == "length" else FinishReason.STOP,
-            self._count("prompt_tokens", 0),
-            self._count("completion_tokens", self.tokens),
-            # From outside, waiting and reading can not be told apart.
-            Timings(0.0, (first - self._begun) * 1000, (end - first) * 1000),
-        )
-
-    def _count(self, name: str, otherwise: int) -> int:
-        value = self._usage.get(name)
-        return value if isinstance(value, int) else otherwise
-
-
 def _body(config: RemoteConfig, messages: Sequence[ChatMessage], params: SamplingParams) -> dict[str, object]:
     body: dict[str, object] = {
         "model": config.model,
-        "messages": [{"role": message.role, "content": message.content} for message in messages],
+        "messages": [{"role": message.role, "content": clean(message.content)} for message in messages],
         "max_tokens": params.max_tokens,
         "temperature": params.temperature,
         "top_p": params.top_p,
@@ -188,31 +137,60 @@ def _body(config: RemoteConfig, messages: Sequence[ChatMessage], params: Samplin
     return body
 
 
+def _base(text: str) -> httpx.URL:
+    example = "a remote engine needs an explicit base URL, for example http://llm.internal:8080"
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:  # which is no ValueError
+        raise ValueError(f"{example}: {error}") from None
+    # The port: httpx takes any number here and fails on it with an OverflowError when it connects.
+    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 65_536:
+        raise ValueError(example)
+    if url.query or url.fragment:
+        raise ValueError(f"{example}, without ? and #")
+    return url
+
+
 async def _refuse(response: httpx.Response) -> None:
+    """Raises for every status but success."""
     if response.is_success:
         return
     status = response.status_code
     if status in (400, 413, 422):
-        # The body of the refusal often quotes the prompt: it is not passed on.
-        raise InvalidInput(f"The model server refused the request with status {status}.", status=status)
-    if status in (429, 503):
-        raise NotReady("The model server is busy.", retry_after_s=_retry_after(response))
-    raise DependencyFailed(f"The model server answered with status {status}.", status=status)
+        _refuse_length(await _beginning(response), status)
+    details = {"retry_after_s": _retry_after(response)} if status in (429, 503) else {}
+    # The body of a refusal often quotes the prompt: it is not passed on.
+    raise DependencyFailed(f"The model server answered with status {status}.", upstream_status=status, **details)
+
+
+async def _beginning(response: httpx.Response) -> bytes:
+    read = b""
+    async for piece in response.aiter_bytes():
+        read += piece
+        if len(read) >= _REFUSAL_BYTES:
+            break
+    return read
+
+
+def _refuse_length(body: bytes, status: int) -> None:
+    """Raises PromptTooLong when that is what the server says: the one refusal a caller can do something about."""
+    try:
+        found = object_in(body)
+    except DependencyFailed:
+        return
+    inner = found.get("error")
+    error = inner if isinstance(inner, dict) else found  # vLLM once had the error at the top
+    words = error.get("message")
+    named = any(error.get(field) in _TOO_LONG for field in ("code", "type"))
+    if named or (isinstance(words, str) and _TOO_LONG_WORDS in words):
+        raise PromptTooLong(upstream_status=status)
 
 
 def _retry_after(response: httpx.Response) -> int:
+    """Whole seconds from 1 to an hour; dates and other words count as one second."""
     value = response.headers.get("retry-after", "")
-    return max(1, int(value)) if value.isdigit() else 1
-
-
-def _object(text: str) -> Mapping[str, object]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise DependencyFailed("The model server sent something that is no event.")
-    return found
+    plain = value.isascii() and value.isdigit() and len(value) < 10
+    return min(3600, max(1, int(value))) if plain else 1
 
 
 async def _next(events: AsyncIterator[Mapping[str, object]]) -> Mapping[str, object] | None:

@@ -3,16 +3,20 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_chat.engines.protocol import ChatMessage, Completion, Delta, FinishReason, SamplingParams
 from service_chat.engines.remote import RemoteConfig, RemoteEngine
+from service_chat.engines.remote_answer import RemoteAnswer
+from service_chat.errors import PromptTooLong
 from serving.clock import SystemClock
 from serving.deadline import Deadline
-from serving.errors import DeadlineExceeded, DependencyFailed, InvalidInput, NotReady, SluiceError
+from serving.errors import DeadlineExceeded, DependencyFailed, NotReady, SluiceError
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +31,11 @@ def soon(seconds: float = 10.0) -> Deadline:
 def chunk(text: str | None = None, finish: str | None = None) -> str:
     delta = {} if text is None else {"content": text}
     return f"data: {json.dumps({'choices': [{'delta': delta, 'finish_reason': finish}]})}\n\n"
+
+
+def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    names = st.sampled_from(("delta", "content", "finish_reason", "error", "prompt_tokens", "completion_tokens"))
+    return st.lists(inner) | st.dictionaries(names, inner)
 
 
 USAGE = 'data: {"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}}\n\n'
@@ -63,7 +72,7 @@ class ModelServer:
         self.heads.append(head)
         self.bodies.append(json.loads(await reader.readexactly(length)))
         answer = f"HTTP/1.1 {self.status}\r\nContent-Type: text/event-stream\r\nConnection: close\r\n{self.headers}\r\n"
-        writer.write(answer.encode() + "".join(self.pieces).encode())
+        writer.write(answer.encode("latin-1") + "".join(self.pieces).encode())
         await writer.drain()
         if self.hangs:
             await reader.read()
@@ -118,23 +127,101 @@ async def test_the_deadline_hangs_up_on_the_server() -> None:
 @pytest.mark.parametrize(
     ("server", "error"),
     [
-        (ModelServer(status="400 Bad Request"), InvalidInput),
-        (ModelServer(status="401 Unauthorized"), DependencyFailed),
-        (ModelServer(status="500 Internal Server Error"), DependencyFailed),
-        (ModelServer(status="429 Too Many Requests", headers="Retry-After: 7\r\n"), NotReady),
         (ModelServer(pieces=[chunk("Drink ")]), DependencyFailed),
         (ModelServer(pieces=["data: {no json\n\n"]), DependencyFailed),
         (ModelServer(pieces=['data: {"error": {"message": "out of memory"}}\n\n']), DependencyFailed),
+        (ModelServer(pieces=[f"data: {'[' * 100_000}\n\n"]), DependencyFailed),
+        (ModelServer(pieces=["data: [1]\n\n"]), DependencyFailed),
+        (ModelServer(pieces=['data: {"choices": 1}\n\n']), DependencyFailed),
+        (ModelServer(pieces=['data: {"choices": [1]}\n\n']), DependencyFailed),
+        (ModelServer(pieces=['data: {"choices": [{"delta": "a"}]}\n\n']), DependencyFailed),
+        (ModelServer(pieces=['data: {"choices": [{"delta": {"content": 1}}]}\n\n']), DependencyFailed),
+        (ModelServer(pieces=['data: {"choices": [{"finish_reason": 1}]}\n\n']), DependencyFailed),
+        (ModelServer(pieces=["data: " + "x" * 1_100_000]), DependencyFailed),
     ],
-    ids=["refused", "key", "broken", "busy", "cut", "no-json", "error-event"],
 )
 async def test_what_goes_wrong_there_is_typed_here(server: ModelServer, error: type[SluiceError]) -> None:
     async with server.engine() as engine:
         with pytest.raises(error) as failed:
             await engine.generate(ASKED, SamplingParams(), soon())
     assert failed.type is error
-    if error is NotReady:
-        assert failed.value.details["retry_after_s"] == 7
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 413, 422, 429, 500, 502, 503])
+async def test_a_refusal_by_the_server_is_no_mistake_of_the_caller(status: int) -> None:
+    server = ModelServer(status=f"{status} Whatever", headers="Retry-After: 7\r\n")
+    async with server.engine() as engine:
+        with pytest.raises(DependencyFailed) as failed:
+            await engine.generate(ASKED, SamplingParams(), soon())
+    busy = {"retry_after_s": 7} if status in (429, 503) else {}
+    assert failed.value.details == {"upstream_status": status, **busy}
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("0", 1), ("soon", 1), ("\xb2", 1), ("9" * 5000, 1), ("99999", 3600)])
+async def test_how_long_a_busy_server_wants_us_to_wait_is_read_with_care(value: str, seconds: int) -> None:
+    server = ModelServer(status="429 Busy", headers=f"Retry-After: {value}\r\n")
+    async with server.engine() as engine:
+        with pytest.raises(DependencyFailed) as failed:
+            await engine.generate(ASKED, SamplingParams(), soon())
+    assert failed.value.details["retry_after_s"] == seconds
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '{"error": {"code": "context_length_exceeded", "message": "My head hurts."}}',
+        '{"error": {"code": 400, "type": "exceed_context_size_error"}}',
+        '{"error": {"message": "This model\'s maximum context length is 4096 tokens."}}',
+        '{"object": "error", "message": "This model\'s maximum context length is 4096 tokens."}',
+    ],
+)
+async def test_a_prompt_that_does_not_fit_there_is_told_as_such(said: str) -> None:
+    async with ModelServer(status="400 Bad Request", pieces=[said]).engine() as engine:
+        with pytest.raises(PromptTooLong) as refused:
+            await engine.generate(ASKED, SamplingParams(), soon())
+    assert "hurts" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "said", ["", "no json", "[]", '{"error": "My head hurts."}', '{"error": {"code": [1]}}', "x" * 99_999]
+)
+async def test_any_other_refusal_stays_one_and_its_words_stay_there(said: str) -> None:
+    async with ModelServer(status="400 Bad Request", pieces=[said]).engine() as engine:
+        with pytest.raises(DependencyFailed) as refused:
+            await engine.generate(ASKED, SamplingParams(), soon())
+    assert "hurts" not in str(refused.value)
+
+
+async def test_half_a_surrogate_pair_becomes_text_that_can_be_written_out() -> None:
+    pieces = ['data: {"choices": [{"delta": {"content": "a\\ud83db\\ud83d\\ude00"}}]}\n\n', chunk(finish="stop"), DONE]
+    async with ModelServer(pieces=pieces).engine() as engine:
+        answer = await engine.generate((ChatMessage("user", "\udc00"),), SamplingParams(), soon())
+    assert answer.text == "a?b\U0001f600"
+
+
+async def test_a_line_separator_inside_a_string_is_no_end_of_a_line() -> None:
+    pieces = ['data: {"choices": [{"delta": {"content": "a\u2028b"}}]}\r\n\r\n', chunk(finish="stop"), DONE]
+    async with ModelServer(pieces=pieces).engine() as engine:
+        assert (await engine.generate(ASKED, SamplingParams(), soon())).text == "a\u2028b"
+
+
+@pytest.mark.parametrize("value", ["true", "-1", "1.5", '"7"', "null", "[]", "1" + "0" * 400])
+async def test_a_usage_that_is_no_count_is_replaced_by_our_own(value: str) -> None:
+    usage = f'data: {{"error": null, "usage": {{"prompt_tokens": {value}, "completion_tokens": {value}}}}}\n\n'
+    async with ModelServer(pieces=[chunk("a"), chunk("b"), chunk(finish="stop"), usage, DONE]).engine() as engine:
+        answer = await engine.generate(ASKED, SamplingParams(), soon())
+    assert (answer.prompt_tokens, answer.completion_tokens) == (0, 2)
+    assert type(answer.prompt_tokens) is int
+
+
+@given(body=st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), _nested))
+def test_an_event_never_raises_anything_but_a_failed_dependency(body: object) -> None:
+    answer = RemoteAnswer(CLOCK)
+    for event in ({"choices": body}, {"choices": [body]}, {"choices": [{"delta": body}]}, {"usage": body}):
+        with suppress(DependencyFailed):
+            answer.take(event).encode()
+    with suppress(DependencyFailed):
+        answer.completion()
 
 
 async def test_a_server_that_is_not_there_is_a_failed_dependency() -> None:
@@ -147,7 +234,20 @@ async def test_a_server_that_is_not_there_is_a_failed_dependency() -> None:
         await engine.generate(ASKED, SamplingParams(), soon())
 
 
-@pytest.mark.parametrize("url", ["", "llm.internal", "ftp://host", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "llm.internal",
+        "ftp://host",
+        "http://",
+        "http://[::1",
+        "http://h:x",
+        "http://h:70000",
+        "http://h/v1?a",
+        "a\0b",
+    ],
+)
 def test_an_address_must_be_given(url: str) -> None:
     with pytest.raises(ValueError, match="explicit base URL"):
         RemoteEngine(RemoteConfig(url, "tiny"), CLOCK)
