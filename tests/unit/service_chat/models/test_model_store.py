@@ -73,7 +73,51 @@ def test_a_wrong_hash_never_gets_the_files_name(store: ModelStore, tmp_path: Pat
         store.fetch(ModelFile(WebFile(server.url), "0" * 64), Reports())
     assert failed.value.details["reason"] == "checksum"
     assert failed.value.details["found"] == DIGEST
-    assert files_of(tmp_path) == {"model.gguf.bad"}
+    assert files_of(tmp_path) == {"model.gguf.bad", "model.gguf.refused"}
+
+
+def test_a_wrong_file_is_not_moved_again_and_again(tmp_path: Path) -> None:
+    now, waits = [1_000_000.0], list[float]()
+
+    def refused_by_a_new_process(model: ModelFile) -> str:
+        with pytest.raises(DependencyFailed) as failed:
+            ModelStore(tmp_path / "models", now=lambda: now[0]).fetch(model, Reports())
+        assert failed.value.details["reason"] == "checksum"
+        return failed.value.message
+
+    with FileServer(CONTENT).serving() as server:
+        model = ModelFile(WebFile(server.url), "0" * 64)
+        assert "not fetched again before 1970-01-12 14:01 UTC" in refused_by_a_new_process(model)
+        for _ in range(7):
+            asked, begun = len(server.asked), now[0]
+            while len(server.asked) == asked:
+                now[0] += 300
+                assert "is not the file it should be" in refused_by_a_new_process(model)
+            waits.append((now[0] - begun) / 60)
+    assert waits == [15, 30, 60, 120, 240, 480, 480]
+
+
+def test_a_corrected_hash_or_a_removed_note_is_tried_at_once(store: ModelStore, tmp_path: Path) -> None:
+    with FileServer(CONTENT).serving() as server:
+        wrong = ModelFile(WebFile(server.url), "0" * 64)
+        for expected in (1, 1, 2):
+            if expected == 2:
+                next((tmp_path / "models").rglob("*.refused")).unlink()
+            with pytest.raises(DependencyFailed):
+                store.fetch(wrong, Reports())
+            assert len(server.asked) == expected
+        assert store.fetch(ModelFile(WebFile(server.url), DIGEST), Reports()).sha256 == DIGEST
+    assert files_of(tmp_path) == {"model.gguf", "model.gguf.bad"}
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting_for_years(tmp_path: Path) -> None:
+    with FileServer(CONTENT).serving() as server:
+        model = ModelFile(WebFile(server.url), "0" * 64)
+        now = [2e9]
+        for now[0] in (2e9, 1e9):
+            with pytest.raises(DependencyFailed):
+                ModelStore(tmp_path, now=lambda: now[0]).fetch(model, Reports())
+    assert len(server.asked) == 2
 
 
 def test_two_sources_with_one_file_name_do_not_meet(store: ModelStore) -> None:
