@@ -2,7 +2,8 @@
 
 Called by `context`. The template (Jinja, from the GGUF file, so run in a sandbox) sees a placeholder for each message;
 the rendered text is then cut at the placeholders. Pieces of the template are tokenised with control tokens, the words
-of a message without: `<|im_end|>` typed by a caller is eleven characters, not the end of a turn.
+of a message without: `<|im_end|>` typed by a caller is ten characters, not the end of a turn. Where a template takes no
+system message, its words become the beginning of the first user's turn.
 """
 
 import re
@@ -41,6 +42,17 @@ class ChatTemplate:
         except jinja2.TemplateError as error:
             raise TemplateUnusable(f"the chat template does not compile: {error}") from error
         self._names = {"bos_token": bos, "eos_token": eos}
+        self._folds = False
+        try:
+            self._probe()
+        except TemplateUnusable as refused:
+            self._folds = True  # Gemma's template, for one, knows users and the model only
+            try:
+                self._probe()
+            except TemplateUnusable:
+                raise refused from None
+
+    def _probe(self) -> None:
         probe = (ChatMessage("system", "a"), ChatMessage("user", "b"), ChatMessage("assistant", "c"))
         for messages in (probe[:2], (*probe, probe[1])):
             self._render(messages)
@@ -64,6 +76,9 @@ class ChatTemplate:
 
     def _render(self, messages: Sequence[ChatMessage]) -> str:
         marked = [{"role": message.role, "content": f"\ue000{number}\ue001"} for number, message in enumerate(messages)]
+        if self._folds and [message.role for message in messages[:2]] == ["system", "user"]:
+            system, user = marked[:2]
+            marked[:2] = [{"role": "user", "content": f"{system['content']}\n\n{user['content']}"}]
         try:
             text = self._template.render(
                 messages=marked, add_generation_prompt=True, raise_exception=_refuse, **self._names

@@ -57,6 +57,35 @@ def test_a_template_that_can_not_be_used_safely_is_refused_at_load(source: str, 
         ChatTemplate(source, "", "")
 
 
+#: As Gemma's: no system role, and turns that must alternate.
+USERS_ONLY = (
+    "{{ bos_token }}{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
+    "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('turns must alternate') }}{% endif %}"
+    "<turn>{{ m.role }}\n{{ m.content | trim }}<end>\n{% endfor %}<turn>model\n"
+)
+DROPS_SYSTEM = "{% for m in messages if m.role != 'system' %}<turn>{{ m.content }}<end>{% endfor %}"
+
+
+@pytest.mark.parametrize("source", [USERS_ONLY, DROPS_SYSTEM])
+def test_where_there_is_no_system_role_the_first_user_says_it(source: str) -> None:
+    chat = [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello"), ChatMessage("assistant", "Hi")]
+    pieces = ChatTemplate(source, "", "").pieces([*chat, ChatMessage("user", "Well?")])
+    words = [piece.text for piece in pieces if not piece.control]
+    assert words == ["Be kind.", "Hello", "Hi", "Well?"]
+    assert pieces[2] == Piece("\n\n", control=True)
+    assert "".join(piece.text for piece in pieces).count("<turn>") - source.count("<turn>model") == 3
+
+
+def test_a_template_that_knows_the_system_role_is_left_to_it() -> None:
+    assert "system" in CHATML.pieces([ChatMessage("system", "Be kind."), ChatMessage("user", "Hello")])[0].text
+
+
+def test_what_can_not_be_folded_is_refused_as_the_template_says() -> None:
+    with pytest.raises(InvalidInput, match="no system role"):
+        ChatTemplate(USERS_ONLY, "", "").pieces([ChatMessage("system", "a"), ChatMessage("assistant", "b")])
+
+
 def test_an_order_of_messages_the_template_refuses_is_the_callers_mistake() -> None:
     picky = "{% if messages[-1].role != 'user' %}{{ raise_exception('last must be user') }}{% endif %}" + TEMPLATE
     with pytest.raises(InvalidInput, match="last must be user"):
