@@ -30,7 +30,7 @@ engine_state_changed = _event(
 engine_ready = _event(
     "engine_ready",
     "The model is loaded and warm.",
-    *("llm_mode", "model", "sha256", "n_ctx", "n_threads", "threads_from", "system_info", "load_ms"),
+    *("llm_mode", "model", "sha256", "n_ctx", "n_threads", "threads_from", "spin", "system_info", "load_ms"),
 )
 engine_restarts_keep_failing = _event(
     "engine_restarts_keep_failing", "The engine does not come back; the service is not ready.", "failures", level=ERROR

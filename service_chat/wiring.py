@@ -106,6 +106,7 @@ class Runtime:
                 n_ctx=model.n_ctx,
                 n_threads=model.n_threads,
                 threads_from=model.threads_from,
+                spin=model.spin,
                 system_info=model.system_info,
                 load_ms=round(took * 1000),
             )
