@@ -1,89 +1,120 @@
 """The tour: both services started on their embedded defaults, one triage as it happens, one forecast with its plot.
 
 `make demo` runs it. It never runs on a scripted model: it takes GGUF_PATH, else the default model (downloaded once),
-else, where no model hub answers, a real small one that the package index carries. DEMO_EXIT=1 ends it after the tour,
-with status 0 only when the model wrote an answer for the patient asked about and the forecast is what the bundle
-computes.
+else, where no model hub answers, a real small one that the package index carries; what the environment or `.env` says
+of engines and models beside GGUF_PATH does not count here. DEMO_EXIT=1 ends it after the tour, with status 0 only when
+that very file wrote an answer for the patient asked about and the forecast is what the bundle computes. Status 1 comes
+with a sentence, 130 after Ctrl-C. `houses` runs the processes, `tour` asks and checks.
 """
 
 import os
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from scripts.houses import ROOT, House, end_on_signals, free_port, running, until_ready, wanted_port
 from scripts.tour import TourFailed, forecast_tour, triage_tour
-from service_chat.models.manifest import DEFAULT_MODEL, SMALL_MODEL, ModelFile
-from service_chat.models.store import ModelStore
-from serving.errors import DependencyFailed
+from service_chat.models.manifest import DEFAULT_MODEL, SMALL_MODEL, LocalFile, ModelFile
+from service_chat.models.store import FetchedModel, ModelStore
+from serving.errors import DependencyFailed, SluiceError
 
-ROOT = Path(__file__).parents[1]
 STATE = ROOT / "var" / "demo"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sluice" / "models"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").resolve() / "sluice" / "models"
 
 console = Console(highlight=False)
 
 
 def main() -> int:
+    end_on_signals()
+    try:
+        return visit()
+    except KeyboardInterrupt:
+        return 130
+    except (TourFailed, SluiceError, httpx.HTTPError) as error:
+        console.print("\n[red]The tour failed:[/red]", escape(str(error) or type(error).__name__), soft_wrap=True)
+        console.print(f"The services' logs are in {STATE.relative_to(ROOT)}.")
+        return 1
+
+
+def visit() -> int:
+    """Both services, the tour, and the wait for Ctrl-C. Every error closes what was opened on its way out."""
     STATE.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as house:
-        inference = house.enter_context(
-            service("forecast service", ["inference_container", "serve"], "INFERENCE_API_PORT", 8000, {})
-        )
-        gguf = model()
-        settings = {"GGUF_PATH": str(gguf), "GGUF_MAX_TOKENS": os.environ.get("GGUF_MAX_TOKENS", "200")}
-        chat = house.enter_context(service("chat service", ["service_chat"], "CHAT_API_PORT", 8002, settings))
-        try:
-            until_ready("chat service", chat)
-            triage_tour(chat, console)
-            until_ready("forecast service", inference)
-            forecast_tour(inference, console)
-        except (TourFailed, httpx.HTTPError) as error:
-            console.print(
-                f"\n[red]The tour failed:[/red] {error}\nThe services' logs are in {STATE.relative_to(ROOT)}."
-            )
-            return 1
-        console.rule("Both services are up")
-        console.print(f"chat      {chat}/docs   {chat}/health/model   {chat}/metrics")
-        console.print(f"forecast  {inference}/docs   {inference}/queue_stats   {inference}/metrics")
-        console.print(f"logs      {STATE.relative_to(ROOT)}/*.log")
-        if os.environ.get("DEMO_EXIT") == "1":
-            return 0
-        console.print("Ctrl-C ends both.")
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            return 0
+    inference_port = port_for("INFERENCE_API_PORT", 8000, "forecast service")
+    chat_port = port_for("CHAT_API_PORT", 8002, "chat service")
+    with ExitStack() as houses:
+        settings = {"INFERENCE_API_PORT": str(inference_port), "BUNDLE_PATH": "default"}
+        module = ("inference_container", "serve")
+        inference = houses.enter_context(running("forecast service", module, inference_port, settings, STATE))
+        found = model(inference.check)
+        settings = {"CHAT_API_PORT": str(chat_port), **chat_settings(found)}
+        chat = houses.enter_context(running("chat service", ("service_chat",), chat_port, settings, STATE))
+        until_ready(chat, (inference,), say)
+        triage_tour(chat.url, found.sha256, console)
+        until_ready(inference, (chat,), say)
+        forecast_tour(inference.url, console)
+        show_where(chat, inference)
+        return 0 if os.environ.get("DEMO_EXIT") == "1" else stay()
 
 
-def model() -> Path:
-    """The GGUF to run, fetched when it is not here yet."""
+def show_where(chat: House, inference: House) -> None:
+    console.rule("Both services are up")
+    console.print(f"chat      {chat.url}/docs   {chat.url}/health/model   {chat.url}/metrics")
+    console.print(f"forecast  {inference.url}/docs   {inference.url}/queue_stats   {inference.url}/metrics")
+    console.print(f"logs      {STATE.relative_to(ROOT)}/*.log")
+
+
+def stay() -> int:
+    """Until Ctrl-C, which is how a visit that went well ends."""
+    console.print("Ctrl-C ends both.")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return 0
+
+
+def chat_settings(found: FetchedModel) -> dict[str, str]:
+    """The one engine that the tour may ask, on the one file that it chose."""
+    return {
+        "LLM_MODE": "gguf",
+        "MODEL_DISABLED": "0",
+        "GGUF_PATH": str(found.path),
+        "MODEL_SHA256": found.sha256,
+        "MODEL_CACHE_DIR": str(CACHE),
+        "GGUF_MAX_TOKENS": os.environ.get("GGUF_MAX_TOKENS") or "200",
+    }
+
+
+def model(check: Callable[[], None]) -> FetchedModel:
+    """The GGUF to run, fetched when it is not here yet; `check` may end the fetching with an error.
+
+    Raises:
+        DependencyFailed: No model can be had.
+    """
     named = os.environ.get("GGUF_PATH")
     if named:
-        console.print(f"Model: {named} (GGUF_PATH)")
-        return Path(named).resolve()
+        return fetched(ModelFile(LocalFile(Path(named).expanduser().resolve())), check)
     try:
-        return fetched(DEFAULT_MODEL)
+        return fetched(DEFAULT_MODEL, check)
     except DependencyFailed as error:
         console.print(
-            f"The default model can not be had here ({error.message}).\n"
+            f"The default model can not be had here ({escape(error.message)}).\n"
             "[bold]Taking SmolLM2-135M-Instruct from the package index instead.[/bold] "
             "It is a real instruct model and much too small for advice: watch the machinery, not the medicine."
         )
-        return fetched(SMALL_MODEL)
+        return fetched(SMALL_MODEL, check)
 
 
-def fetched(wanted: ModelFile) -> Path:
+def fetched(wanted: ModelFile, check: Callable[[], None]) -> FetchedModel:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
@@ -93,67 +124,25 @@ def fetched(wanted: ModelFile) -> Path:
         task = bar.add_task(wanted.name, total=wanted.size)
 
         def report(phase: str, done: int, total: int | None) -> None:
+            check()
             bar.update(task, description=f"{phase} {wanted.name}", completed=done, total=total)
 
         found = ModelStore(CACHE).fetch(wanted, report)
-    console.print(f"Model: {wanted.name}, {found.path.stat().st_size / 1e6:.0f} MB, sha256 {found.sha256[:12]}…")
-    return found.path
+    size, name = f"{found.size / 1e6:.0f} MB", escape(wanted.name)
+    console.print(f"Model: {name}, {size}, sha256 {found.sha256[:12]}…")
+    return found
 
 
-@contextmanager
-def service(title: str, module: Sequence[str], port_name: str, port: int, settings: Mapping[str, str]) -> Iterator[str]:
-    """Runs `python -m module…`, gives its base URL, ends it by pid with the block."""
-    port = free_port(int(os.environ.get(port_name, port)), title)
-    environment = {"RECORDS_PATH": str(STATE / "records.sqlite"), **os.environ, **settings, port_name: str(port)}
-    with (STATE / f"{module[0]}.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module], cwd=ROOT, env={**environment, "HOST": "127.0.0.1"}, stderr=log
-        )
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            end(process)
+def port_for(name: str, default: int, title: str) -> int:
+    wanted = wanted_port(name, default)
+    port = free_port(wanted)
+    if wanted not in (0, port):
+        console.print(f"Port {wanted} can not be had; the {title} takes {port}.")
+    return port
 
 
-def end(process: "subprocess.Popen[bytes]", grace_s: float = 15) -> None:
-    process.terminate()
-    try:
-        process.wait(grace_s)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port(wanted: int, title: str) -> int:
-    """`wanted`, or any other when something listens there already."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            probe.bind(("127.0.0.1", 0))
-            console.print(f"Port {wanted} is taken; the {title} takes {probe.getsockname()[1]}.")
-        taken: int = probe.getsockname()[1]
-        return taken
-
-
-def until_ready(title: str, url: str, timeout_s: float = 180) -> None:
-    end, said = time.monotonic() + timeout_s, ""
-    while time.monotonic() < end:
-        try:
-            answer = httpx.get(f"{url}/ready", timeout=5)
-            if answer.status_code == 200:
-                return
-            message = str(answer.json()["message"])
-            if message != said:
-                console.print(f"[dim]{title}: {message}[/dim]")
-                said = message
-            if answer.json().get("state", answer.json()["status"]) == "failed":
-                raise TourFailed(f"the {title} can not start: {message}")
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.2)
-    raise TourFailed(f"the {title} was not ready within {timeout_s:.0f} s")
+def say(progress: str) -> None:
+    console.print(f"[dim]{escape(progress)}[/dim]")
 
 
 if __name__ == "__main__":
