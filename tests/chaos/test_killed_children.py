@@ -17,7 +17,7 @@ from tests.models.tiny_gguf import build_tiny_gguf
 
 pytestmark = pytest.mark.timeout(180)
 
-KILLS = 6
+KILLS = 10
 #: Answers a caller may get while children die: done, not now, or broken off. Anything else is a bug.
 TYPED = {200, 429, 503, 504}
 
