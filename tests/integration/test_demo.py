@@ -31,7 +31,7 @@ class Tour:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
         self.lines: list[str] = []
-        self.reader = threading.Thread(target=self._collect)
+        self.reader = threading.Thread(target=self._collect, daemon=True)
         self.reader.start()
 
     @property
@@ -76,8 +76,9 @@ def tour(settings: Mapping[str, str]) -> Iterator[Tour]:
             process.terminate()
             process.wait(40)
         running.reader.join(10)
-        assert process.stdout is not None
-        process.stdout.close()
+        # A service that was left behind may hold the pipe: closing it would hang where the test should fail.
+        if process.stdout is not None and not running.reader.is_alive():
+            process.stdout.close()
 
 
 def test_the_tour_ends_with_0_once_both_services_answered(gguf: Path, tmp_path: Path) -> None:
