@@ -27,6 +27,16 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_gguf(tmp_path_factory.mktemp("models") / "chosen.gguf", "script", reply=REPLY)
 
 
+#: A runner in the background ignores Ctrl-C and hang-ups, its children inherit that, and the tour rightly leaves it so.
+_AS_FROM_A_TERMINAL = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for each in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)
+runpy.run_module("scripts.demo", run_name="__main__", alter_sys=True)
+"""
+
+
 class Tour:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -61,7 +71,7 @@ class Tour:
 def tour(settings: Mapping[str, str]) -> Iterator[Tour]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.demo"],
+        [sys.executable, "-c", _AS_FROM_A_TERMINAL],
         cwd=ROOT,
         env={**kept, "CHAT_API_PORT": "0", "INFERENCE_API_PORT": "0", **settings},
         stdout=subprocess.PIPE,
