@@ -193,17 +193,17 @@ class Child(Generic[A]):
         ours.setblocking(False)
         # A pipe of our own, not asyncio's: that one calls a process dead only when everything that inherited its
         # standard error is gone too, so a child's own child could hide the death for hours.
-        read_end, write_end = os.pipe()
+        stderr_from, stderr_to = (os.fdopen(end, mode, 0) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
         pipe: _PipeEnd | None = None
         stderr = _StderrLines(self._listener.on_stderr)
         try:
-            await loop.connect_read_pipe(lambda: stderr, os.fdopen(read_end, "rb", 0))
-            with theirs, os.fdopen(write_end, "wb", 0) as stderr_end:
+            await loop.connect_read_pipe(lambda: stderr, stderr_from)
+            with theirs, stderr_to:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "serving.child_main", str(theirs.fileno()), str(os.getpid())),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,  # the pipe is the only way to speak to us; libraries print here
-                    stderr=stderr_end.fileno(),
+                    stderr=stderr_to.fileno(),
                     pass_fds=(theirs.fileno(),),
                     env={**os.environ, **_import_path(), **self._environment},
                 )

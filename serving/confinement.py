@@ -27,7 +27,7 @@ class Confined(Generic[T]):
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         try:
             owned = await asyncio.get_running_loop().run_in_executor(thread, factory)
-        except BaseException:
+        except BaseException:  # a cancelled opening too: nobody else would ever end the thread
             thread.shutdown(wait=False)
             raise
         return cls(thread, owned, close)

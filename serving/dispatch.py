@@ -43,7 +43,7 @@ class Dispatcher(Generic[I, R]):
 
     async def _work(self) -> None:
         while True:
-            batch = [ticket for ticket in await self._lane.take(self._batch_size) if not _drop_expired(ticket)]
+            batch = [ticket for ticket in await self._lane.take(self._batch_size) if not _is_over(ticket)]
             if batch:
                 await self._run_while_wanted(batch)
 
@@ -84,8 +84,11 @@ class Dispatcher(Generic[I, R]):
                 ticket.settle(outcome)
 
 
-def _drop_expired(ticket: Ticket[I, R]) -> bool:
-    return ticket.deadline.expired and (ticket.fail(DeadlineExceeded()) or True)
+def _is_over(ticket: Ticket[I, R]) -> bool:
+    """Whether nobody waits for it any more; one whose moment has just passed is settled here."""
+    if ticket.deadline.expired:
+        ticket.fail(DeadlineExceeded())
+    return ticket.settled
 
 
 def _fail(batch: Sequence[Ticket[I, R]], error: SluiceError) -> None:

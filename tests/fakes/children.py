@@ -25,7 +25,7 @@ def echo(channel: Channel, prefix: str) -> None:
             case "complain":
                 print("a complaint", file=sys.stderr, flush=True)  # noqa: T201 - this is what the test reads
             case "progress bar":
-                print("\r".join(f"{n:08d} of many" for n in range(20_000)), end="", file=sys.stderr, flush=True)  # noqa: T201
+                print("\r".join(f"{n:08d} of many" for n in range(20_000)), end="", file=sys.stderr, flush=True)  # noqa: T201 - as above
             case "leave a grandchild":
                 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(20)"])
                 channel.send("it inherited my standard error")

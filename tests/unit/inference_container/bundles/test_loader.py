@@ -118,8 +118,8 @@ def test_other_weights_with_matching_hashes_fail_the_golden_check(bundle: Path) 
 def test_a_changed_scaler_or_column_order_fails_the_golden_check(bundle: Path) -> None:
     scaled, swapped = bundle, bundle.with_name("swapped")
     shutil.copytree(bundle, swapped)
-    edit_manifest(scaled, lambda manifest: manifest["scaler"]["columns"]["heat"].update(scale=2.1))  # type: ignore[index]
-    edit_manifest(swapped, lambda manifest: manifest["input"].update(columns=["heat", "load"]))  # type: ignore[attr-defined]
+    edit_manifest(scaled, lambda manifest: manifest["scaler"]["columns"]["heat"].update(scale=2.1))  # type: ignore[index]  # plain JSON
+    edit_manifest(swapped, lambda manifest: manifest["input"].update(columns=["heat", "load"]))  # type: ignore[attr-defined]  # plain JSON
     for damaged in (scaled, swapped):
         with pytest.raises(GoldenMismatch) as caught:
             open_inferencer(load_bundle(damaged))
