@@ -4,6 +4,7 @@
 trainer may ask for something this version would silently leave out. `Manifest.plan` is what the pure rooms get.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -17,6 +18,7 @@ from inference_container.forecasting.plan import (
     NanPolicy,
     NetworkPlan,
     OutputPlan,
+    Predicts,
     ScalingPlan,
 )
 from inference_container.forecasting.scaling import ScalerKind
@@ -50,14 +52,16 @@ class LinearHyper(_Part):
 
 
 class RecurrentModel(_Part):
-    #: One forward pass gives all native steps, as changes from the last row.
+    #: One forward pass gives all native steps.
     kind: Literal["direct"]
+    predicts: Predicts = Field(description="Changes since the last row, or the targets themselves.")
     arch: Literal["gru", "lstm"]
     hyper: RecurrentHyper
 
 
 class LinearModel(_Part):
     kind: Literal["direct"]
+    predicts: Predicts
     arch: Literal["linear"]
     hyper: LinearHyper
 
@@ -76,6 +80,7 @@ class Output(_Part):
     targets: tuple[Name, ...] = Field(min_length=1)
     horizon: int = Field(ge=1, le=10_000)
     recursive: bool
+    held: tuple[Name, ...] = Field(description="Inputs that keep their last value while a forecast is fed back.")
     max_steps: int = Field(ge=1, le=10_000)
 
 
@@ -138,12 +143,15 @@ class Manifest(_Part):
         columns, targets = set(self.input.columns), set(self.output.targets)
         claims = (
             (set(self.files) == {WEIGHTS, GOLDEN}, f"files must be exactly {WEIGHTS} and {GOLDEN}"),
-            (set(self.scaler.columns) == columns, "scaler.columns must be exactly input.columns"),
+            (
+                set(self.scaler.columns) == columns | targets,
+                "scaler.columns must be exactly the input columns and the targets",
+            ),
             (set(self.metrics.targets) == targets, "metrics.targets must be exactly output.targets"),
             (self.created_at.utcoffset() is not None, "created_at needs a time zone"),
         )
         broken = [sentence for holds, sentence in claims if not holds]
-        broken += broken_relations(self.input, self.output)
+        broken += broken_relations(self.model, self.input, self.output)
         if broken:
             raise ValueError("; ".join(broken))
         return self
@@ -153,19 +161,27 @@ class Manifest(_Part):
         return make_plan(self.bundle_id, self.model, self.input, self.output, self.scaler)
 
 
-def broken_relations(source: Input, output: Output) -> list[str]:
-    """What does not fit between input and output, a sentence each; the trainer asks before it trains."""
+def broken_relations(model: RecurrentModel | LinearModel, source: Input, output: Output) -> list[str]:
+    """What does not fit between model, input and output, a sentence each; the trainer asks before it trains."""
     columns, targets = source.columns, output.targets
+    others = set(columns) - set(targets)
     claims = (
         (len(set(columns)) == len(columns), "input.columns repeats a name"),
         (len(set(targets)) == len(targets), "output.targets repeats a name"),
-        (set(targets) <= set(columns), "output.targets must be input.columns: the model predicts their change"),
+        (
+            model.predicts == "level" or set(targets) <= set(columns),
+            "output.targets must be input.columns when the model predicts their change",
+        ),
         (not set(columns) & set(source.time_column), "input.columns holds a name of the time column"),
         ("ts" not in targets, "output.targets holds ts, which is the time in every answer"),
         (len(set(source.calendar)) == len(source.calendar), "input.calendar repeats a name"),
         (
-            not output.recursive or set(columns) == set(targets),
-            "output.recursive needs every input column to be a target: others have no future to read",
+            not output.recursive or set(targets) <= set(columns),
+            "output.recursive needs every target to be an input column: there is nowhere to feed it back to",
+        ),
+        (
+            set(output.held) == (others if output.recursive else set()) and len(set(output.held)) == len(output.held),
+            "output.held must name exactly the inputs that are no targets when recursive, and nothing otherwise",
         ),
         (
             output.max_steps >= output.horizon if output.recursive else output.max_steps == output.horizon,
@@ -179,7 +195,6 @@ def make_plan(
     bundle_id: str, model: RecurrentModel | LinearModel, source: Input, output: Output, scaler: ScalerEntry
 ) -> ForecastPlan:
     """The plan of manifest parts that belong together; the trainer needs one before there is a manifest."""
-    scales = [scaler.columns[name] for name in source.columns]
     inputs = InputPlan(
         time_columns=source.time_column,
         freq_seconds=source.freq_seconds,
@@ -194,16 +209,30 @@ def make_plan(
         bundle_id=bundle_id,
         input=inputs,
         output=OutputPlan(
-            targets=output.targets, horizon=output.horizon, recursive=output.recursive, max_steps=output.max_steps
+            targets=output.targets,
+            horizon=output.horizon,
+            recursive=output.recursive,
+            held=output.held,
+            max_steps=output.max_steps,
         ),
-        scaling=ScalingPlan(tuple(each.center for each in scales), tuple(each.scale for each in scales)),
+        scaling=_scaling(scaler, source.columns),
+        target_scaling=_scaling(scaler, output.targets),
         network=NetworkPlan(
             arch=model.arch,
             input_len=source.input_len,
             features=inputs.features,
             horizon=output.horizon,
-            target_positions=tuple(source.columns.index(name) for name in output.targets),
+            targets=len(output.targets),
+            predicts=model.predicts,
+            target_positions=tuple(source.columns.index(name) for name in output.targets)
+            if set(output.targets) <= set(source.columns)
+            else (),
             hidden=recurrent.hidden if recurrent else 0,
             layers=recurrent.layers if recurrent else 0,
         ),
     )
+
+
+def _scaling(scaler: ScalerEntry, names: Sequence[str]) -> ScalingPlan:
+    entries = [scaler.columns[name] for name in names]
+    return ScalingPlan(tuple(each.center for each in entries), tuple(each.scale for each in entries))

@@ -59,8 +59,7 @@ class Inferencer:
         self.backend = backend
         self.identifier = identifier
         self._scaler = Scaler(plan.scaling)
-        self._targets = [plan.input.columns.index(name) for name in plan.output.targets]
-        self._target_scaler = self._scaler.select(self._targets)
+        self._target_scaler = Scaler(plan.target_scaling)
 
     def answer(self, queries: Sequence[ForecastQuery]) -> list[ForecastReply]:
         """A reply per query, in their order; a query that can not be answered gets its own error.
@@ -97,7 +96,9 @@ class Inferencer:
 
     def _prepare(self, query: ForecastQuery) -> _Job | SluiceError:
         try:
-            request = parse_request(query.body, self.plan.input, query.inference_length)
+            request = parse_request(
+                query.body, self.plan.input, query.options.inference_length if query.options else None
+            )
             return self._job(request.frame, request.inference_length)
         except SluiceError as error:
             return error
@@ -133,7 +134,7 @@ class Inferencer:
     def _reach(self, rows: Float32Array, last: TimeArray, steps: NDArray[np.int64]) -> FloatArray:
         """Raw targets, (batch, at least max(steps), targets): one forward per horizon for the rows still going on."""
         horizon = self.plan.output.horizon
-        found = np.zeros((len(rows), -(-int(steps.max()) // horizon) * horizon, len(self._targets)))
+        found = np.zeros((len(rows), -(-int(steps.max()) // horizon) * horizon, self.plan.network.targets))
         active = np.arange(len(rows))
         for done in range(0, found.shape[1], horizon):
             going_on = steps[active] > done
@@ -149,7 +150,7 @@ class Inferencer:
         steps = self.plan.step * np.arange(done + 1, done + 1 + forecast.shape[1])
         times: TimeArray = last[:, np.newaxis] + steps
         # Every column is a target here (the manifest checks it), but not in the order of the inputs.
-        order = np.argsort(self._targets)
+        order = np.argsort(self.plan.network.target_positions)
         entering = np.concatenate((forecast[..., order], calendar_features(times, self.plan.input.calendar)), axis=-1)
         joined = np.concatenate((rows, entering.astype(np.float32)), axis=1)
         return np.ascontiguousarray(joined[:, -self.plan.input.input_len :])

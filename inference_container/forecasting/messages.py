@@ -5,21 +5,65 @@ event loop never pays for it. `process_pool` ships them, `inferencer` answers th
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from serving.errors import SluiceError
 
+#: How a body is written and how its answer will be: one codec of `forecasting.codecs` each.
+BodyKind: TypeAlias = Literal["json", "arrow", "parquet", "oip", "timeseries"]
+
 
 @dataclass(frozen=True, slots=True)
-class ForecastQuery:
+class QueryOptions:
+    """What the head of a request asks for. Absent on most requests, so that most batches stay small."""
+
+    #: `inference_length` of the query string, which wins over the one in the body.
+    inference_length: int | None = None
+    #: Name of the time column, for bodies that are a bare table.
+    index_col: str | None = None
+    #: Quantile levels wanted beside the forecast; None: what the body says.
+    quantiles: tuple[float, ...] | None = None
+    #: Whether the answer carries `timings_ms`.
+    timings: bool = False
+    #: Bytes of the JSON part of an Open Inference Protocol body; None: all of it.
+    json_bytes: int | None = None
+
+
+class ForecastQuery(NamedTuple):
     """One question. Nothing in it has been looked at yet."""
 
     req_id: str
-    #: The HTTP body, JSON, as received; may be empty.
+    #: As received; may be empty.
     body: bytes
-    #: `inference_length` from the query string, which wins over the one in the body.
-    inference_length: int | None = None
+    kind: BodyKind = "json"
+    options: QueryOptions | None = None
 
 
-#: The encoded JSON answer, or the error that the door translates. Replies stand in the order of their queries.
-ForecastReply: TypeAlias = bytes | SluiceError
+class HeadedReply(NamedTuple):
+    """An answer that needs headers of its own: binary tensors behind a JSON part."""
+
+    body: bytes
+    headers: tuple[tuple[str, str], ...]
+
+
+#: The encoded answer, or the error that the door translates. Replies stand in the order of their queries.
+ForecastReply: TypeAlias = bytes | HeadedReply | SluiceError
+
+
+class StageTimings(NamedTuple):
+    """Milliseconds that one batch spent in each stage. Names are the predecessor's where the stage is still that."""
+
+    precheck_ms: float  #: decoding and validation of all bodies
+    window_data_ms: float  #: windows, scaling and calendar features of the batch
+    model_predict_ms: float  #: all forward passes
+    inverse_scale_ms: float  #: back to raw units, checks of the result
+    json_serialize_ms: float  #: encoding of all answers
+    overall_ms: float
+    model_predict_calls: int  #: forward passes; more than 1 only for recursive forecasts
+
+
+class Answered(NamedTuple):
+    """A batch, done."""
+
+    replies: list[ForecastReply]
+    timings: StageTimings

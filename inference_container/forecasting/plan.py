@@ -20,6 +20,8 @@ CalendarName: TypeAlias = Literal["minute_of_day", "day_of_week", "day_of_year"]
 GapPolicy: TypeAlias = Literal["reject", "resample"]
 NanPolicy: TypeAlias = Literal["reject", "ffill"]
 Architecture: TypeAlias = Literal["gru", "lstm", "linear"]
+#: What the last layer means: the change of each target since the last row, or the target itself, scaled.
+Predicts: TypeAlias = Literal["change", "level"]
 
 #: Where a client that names no `index_col` may have put its times; the order matters.
 TIME_COLUMNS = ("ts", "timestamp", "time", "date")
@@ -50,19 +52,21 @@ class InputPlan:
 class OutputPlan:
     """What the model answers."""
 
-    #: Always a part of the input columns.
     targets: tuple[str, ...]
     #: Steps of one forward pass.
     horizon: int
-    #: Whether a forecast may be fed back to reach further; only when every column is a target.
+    #: Whether a forecast may be fed back to reach further; every target is an input column then.
     recursive: bool
+    #: The input columns that are no targets: beyond the horizon they keep the value of the last row. Empty unless
+    #: recursive.
+    held: tuple[str, ...]
     #: Most steps a caller may ask for; `horizon` unless recursive.
     max_steps: int
 
 
 @dataclass(frozen=True, slots=True)
 class ScalingPlan:
-    """scaled = (raw - center) / scale, a number of each per input column, in their order."""
+    """scaled = (raw - center) / scale, a number of each per column, in their order."""
 
     center: tuple[float, ...]
     scale: tuple[float, ...]
@@ -76,10 +80,23 @@ class NetworkPlan:
     input_len: int
     features: int
     horizon: int
-    #: Where the targets stand among the features; the network predicts their change since the last row.
+    #: How many series each step of the forecast has.
+    targets: int
+    predicts: Predicts
+    #: Where the targets stand among the features, as many as targets; empty when one of them is no input.
     target_positions: tuple[int, ...]
     hidden: int = 0
     layers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QuantilePlan:
+    """How far the truth lay from the forecast in windows that the network was not fitted to."""
+
+    #: Rising, each between 0 and 1.
+    levels: tuple[float, ...]
+    #: Raw units to add to the forecast: step of the native horizon, then target, then level.
+    offsets: tuple[tuple[tuple[float, ...], ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +106,13 @@ class ForecastPlan:
     bundle_id: str
     input: InputPlan
     output: OutputPlan
+    #: Of the input columns.
     scaling: ScalingPlan
+    #: Of the targets.
+    target_scaling: ScalingPlan
     network: NetworkPlan
+    #: None when the bundle carries none.
+    quantiles: QuantilePlan | None = None
 
     @property
     def step(self) -> np.timedelta64:

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from inference_container.forecasting.messages import ForecastQuery
+from inference_container.forecasting.messages import ForecastQuery, QueryOptions
 from inference_container.routers.schemas import PREDICT_BODY, PredictAnswer
 from inference_container.services.predict import Predict
 from serving.clock import Clock
@@ -37,7 +37,8 @@ def predict_router(predict: Predict, timeout_s: float, clock: Clock) -> APIRoute
     ) -> Response:
         deadline = Deadline.after(timeout_s, clock)
         predict.refuse_early()
-        query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), inference_length)
+        options = None if inference_length is None else QueryOptions(inference_length=inference_length)
+        query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), options=options)
         try:
             answer = await while_connected(request, predict.forecast(query, deadline))
         except ClientDisconnected:

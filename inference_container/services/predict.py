@@ -8,9 +8,10 @@ refused before (the schema, the body bound) is counted by `http_requests_total` 
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from inference_container import events
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply
+from inference_container.forecasting.messages import ForecastQuery, ForecastReply, HeadedReply
 from inference_container.metrics import InferenceMetrics, Outcome
 from inference_container.services.ports import Predictor
 from serving.admission import BoundedQueue, Ticket
@@ -19,7 +20,8 @@ from serving.dispatch import Dispatcher
 from serving.errors import DeadlineExceeded, Draining, InvalidInput, NotReady, QueueFull, Rejected, SluiceError
 from serving.lifecycle import Lifecycle
 
-ForecastLane = BoundedQueue[ForecastQuery, bytes]
+ForecastAnswer: TypeAlias = bytes | HeadedReply
+ForecastLane: TypeAlias = BoundedQueue[ForecastQuery, ForecastAnswer]
 
 
 class Predict:
@@ -29,7 +31,7 @@ class Predict:
         self._lane, self._predictor, self._lifecycle, self._metrics = lane, predictor, lifecycle, metrics
         self._next_rejection_line = 0.0
 
-    def dispatcher(self, workers: int, batch_size: int) -> Dispatcher[ForecastQuery, bytes]:
+    def dispatcher(self, workers: int, batch_size: int) -> Dispatcher[ForecastQuery, ForecastAnswer]:
         """Open it as a context for as long as forecasts are to be answered."""
         return Dispatcher(self._lane, self._run, workers, batch_size)
 
@@ -52,7 +54,7 @@ class Predict:
             self._count(error)
             raise
 
-    async def forecast(self, query: ForecastQuery, deadline: Deadline) -> bytes:
+    async def forecast(self, query: ForecastQuery, deadline: Deadline) -> ForecastAnswer:
         """The encoded answer.
 
         Raises:
@@ -82,7 +84,7 @@ class Predict:
         )
         return answer
 
-    async def _run(self, batch: Sequence[Ticket[ForecastQuery, bytes]]) -> Sequence[ForecastReply]:
+    async def _run(self, batch: Sequence[Ticket[ForecastQuery, ForecastAnswer]]) -> Sequence[ForecastReply]:
         self._metrics.batch.observe(len(batch))
         for ticket in batch:
             self._metrics.queue_wait.observe(ticket.waited_s)

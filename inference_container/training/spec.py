@@ -66,8 +66,7 @@ def check(spec: TrainSpec) -> None:
     """
     try:
         TypeAdapter(BundleName).validate_python(spec.name)
-        model_of(spec)
-        broken = broken_relations(input_of(spec, spec.freq_seconds or 1), output_of(spec))
+        broken = broken_relations(model_of(spec), input_of(spec, spec.freq_seconds or 1), output_of(spec))
     except ValidationError as error:
         broken = [f"{'.'.join(map(str, fault['loc'])) or 'name'}: {fault['msg']}" for fault in error.errors()]
     if broken:
@@ -94,6 +93,7 @@ def output_of(spec: TrainSpec) -> Output:
         targets=spec.targets,
         horizon=spec.horizon,
         recursive=spec.max_steps is not None,
+        held=tuple(n for n in spec.columns if n not in spec.targets) if spec.max_steps is not None else (),
         max_steps=spec.max_steps or spec.horizon,
     )
 
@@ -101,6 +101,6 @@ def output_of(spec: TrainSpec) -> Output:
 def model_of(spec: TrainSpec) -> RecurrentModel | LinearModel:
     """The manifest's `model`."""
     if spec.arch == "linear":
-        return LinearModel(kind="direct", arch="linear", hyper=LinearHyper(ridge=spec.options.ridge))
+        return LinearModel(kind="direct", predicts="change", arch="linear", hyper=LinearHyper(ridge=spec.options.ridge))
     hyper = RecurrentHyper(hidden=spec.hidden, layers=spec.layers)
-    return RecurrentModel(kind="direct", arch=spec.arch, hyper=hyper)
+    return RecurrentModel(kind="direct", predicts="change", arch=spec.arch, hyper=hyper)

@@ -1,7 +1,7 @@
 """A linear network in numpy: the whole forecast path without torch, in milliseconds from a cold start.
 
-One matrix maps the flattened window to the change of each target at each step. `training.fit` solves for it in closed
-form; the test suite and small installations serve it.
+One matrix maps the flattened window to each target at each step, or to its change. `training.fit` solves for it in
+closed form; the test suite and small installations serve it.
 """
 
 import numpy as np
@@ -16,13 +16,13 @@ class LinearBackend(Backend):
     """Tensors `weight` (horizon * targets, input_len * features) and `bias` (horizon * targets)."""
 
     def __init__(self, network: NetworkPlan, weights: Weights) -> None:
-        outputs = network.horizon * len(network.target_positions)
+        outputs = network.horizon * network.targets
         wanted = {"weight": (outputs, network.input_len * network.features), "bias": (outputs,)}
         found = {name: tensor.shape for name, tensor in weights.items()}
         if found != wanted:
             raise BundleRefused(f"The weights hold {found}; a linear network of this plan has {wanted}.")
         self._network = network
-        self._targets = list(network.target_positions)
+        self._base = list(network.target_positions) if network.predicts == "change" else None
         self._weight = np.ascontiguousarray(weights["weight"].T)
         self._bias = weights["bias"]
 
@@ -35,7 +35,6 @@ class LinearBackend(Backend):
     def forward(self, features: Float32Array) -> Float32Array:
         # Overflow shows as infinity in the forecast, where the inferencer looks for it.
         with np.errstate(over="ignore", invalid="ignore"):
-            change = features.reshape(len(features), -1) @ self._weight + self._bias
-            change = change.reshape(len(features), self._network.horizon, len(self._targets))
-            forecast: Float32Array = features[:, -1:, self._targets] + change
-        return forecast
+            flat = features.reshape(len(features), -1) @ self._weight + self._bias
+            found: Float32Array = flat.reshape(len(features), self._network.horizon, self._network.targets)
+            return found if self._base is None else features[:, -1:, self._base] + found

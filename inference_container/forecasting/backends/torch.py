@@ -15,7 +15,7 @@ from inference_container.forecasting.plan import Float32Array, NetworkPlan
 
 
 class RecurrentNetwork(nn.Module):
-    """A GRU or LSTM over the window; its last state gives the change of each target at each step.
+    """A GRU or LSTM over the window; its last state gives each target at each step, or its change.
 
     Predicting the change makes persistence the starting point of training, and a series that leaves the range of the
     training data keeps its level.
@@ -25,16 +25,15 @@ class RecurrentNetwork(nn.Module):
         super().__init__()
         kind = nn.GRU if network.arch == "gru" else nn.LSTM
         self.rnn = kind(network.features, network.hidden, network.layers, batch_first=True)
-        self.head = nn.Linear(network.hidden, network.horizon * len(network.target_positions))
+        self.head = nn.Linear(network.hidden, network.horizon * network.targets)
         self._horizon = network.horizon
-        self._targets = list(network.target_positions)
+        self._width, self._base = network.targets, _base(network)
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, input_len, features) to (batch, horizon, targets)."""
         states: Tensor = self.rnn(features)[0]
-        change: Tensor = self.head(states[:, -1])
-        forecast: Tensor = features[:, -1:, self._targets] + change.view(-1, self._horizon, len(self._targets))
-        return forecast
+        found: Tensor = self.head(states[:, -1]).view(-1, self._horizon, self._width)
+        return found if self._base is None else features[:, -1:, self._base] + found
 
 
 class LinearNetwork(nn.Module):
@@ -42,17 +41,22 @@ class LinearNetwork(nn.Module):
 
     def __init__(self, network: NetworkPlan) -> None:
         super().__init__()
-        outputs = network.horizon * len(network.target_positions)
+        outputs = network.horizon * network.targets
         self.weight = nn.Parameter(torch.zeros(outputs, network.input_len * network.features))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self._horizon = network.horizon
-        self._targets = list(network.target_positions)
+        self._width, self._base = network.targets, _base(network)
 
     def forward(self, features: Tensor) -> Tensor:
         """(batch, input_len, features) to (batch, horizon, targets)."""
-        change = nn.functional.linear(features.flatten(1), self.weight, self.bias)
-        forecast: Tensor = features[:, -1:, self._targets] + change.view(-1, self._horizon, len(self._targets))
-        return forecast
+        flat = nn.functional.linear(features.flatten(1), self.weight, self.bias)
+        found: Tensor = flat.view(-1, self._horizon, self._width)
+        return found if self._base is None else features[:, -1:, self._base] + found
+
+
+def _base(network: NetworkPlan) -> list[int] | None:
+    """The inputs that the forecast is a change of; None when it is a level."""
+    return list(network.target_positions) if network.predicts == "change" else None
 
 
 def build_network(network: NetworkPlan) -> nn.Module:

@@ -37,7 +37,7 @@ def sample_draft(name: str = "sample") -> Draft:
     return Draft(
         name=name,
         created_at=datetime(2025, 5, 1, tzinfo=UTC),
-        model=LinearModel(kind="direct", arch="linear", hyper=LinearHyper(ridge=0.1)),
+        model=LinearModel(kind="direct", predicts="change", arch="linear", hyper=LinearHyper(ridge=0.1)),
         input=Input(
             time_column=("ts", "time"),
             freq_seconds=3600,
@@ -47,7 +47,7 @@ def sample_draft(name: str = "sample") -> Draft:
             nan_policy="ffill",
             gap_policy="resample",
         ),
-        output=Output(targets=("load",), horizon=3, recursive=False, max_steps=3),
+        output=Output(targets=("load",), horizon=3, recursive=False, held=(), max_steps=3),
         scaler=ScalerEntry(
             kind="standard",
             columns={"load": ColumnScale(center=8.0, scale=3.0), "heat": ColumnScale(center=9.0, scale=2.0)},

@@ -75,7 +75,7 @@ def test_a_missing_key_is_refused_by_name(path: str) -> None:
         ("input.calendar", ["day_of_week", "day_of_week"], "input.calendar repeats"),
         ("scaler.columns", {"load": {"center": 0, "scale": 1}}, "scaler.columns must be exactly"),
         ("output.max_steps", 9, "output.max_steps must equal"),
-        ("output.recursive", True, "every input column to be a target"),
+        ("output.recursive", True, "output.held must name exactly the inputs that are no targets"),
         ("metrics.targets", {}, "metrics.targets must be exactly"),
         ("files", {}, "files must be exactly"),
         ("created_at", "2025-05-01T00:00:00", "needs a time zone"),
@@ -109,4 +109,6 @@ def test_the_plan_follows_the_columns_order_and_not_that_of_the_scaler() -> None
     plan = manifest.plan()
     assert plan.scaling.center == (8, 9)
     assert plan.scaling.scale == (3, 2)
-    assert plan.network == NetworkPlan("linear", input_len=6, features=4, horizon=3, target_positions=(0,))
+    assert plan.network == NetworkPlan(
+        "linear", input_len=6, features=4, horizon=3, targets=1, predicts="change", target_positions=(0,)
+    )

@@ -49,20 +49,35 @@ def sample_plan(
     return ForecastPlan(
         bundle_id=BUNDLE_ID,
         input=inputs,
-        output=OutputPlan(targets, horizon, max_steps is not None, max_steps or horizon),
-        scaling=ScalingPlan(
-            tuple(10.0 * at + 5.0 for at in range(len(columns))), tuple(2.0 + at for at in range(len(columns)))
+        output=OutputPlan(
+            targets,
+            horizon,
+            recursive=max_steps is not None,
+            held=tuple(name for name in columns if name not in targets) if max_steps is not None else (),
+            max_steps=max_steps or horizon,
         ),
+        scaling=_scaling(range(len(columns))),
+        target_scaling=_scaling([columns.index(name) for name in targets]),
         network=NetworkPlan(
-            "linear", input_len, inputs.features, horizon, tuple(columns.index(name) for name in targets)
+            "linear",
+            input_len,
+            inputs.features,
+            horizon,
+            targets=len(targets),
+            predicts="change",
+            target_positions=tuple(columns.index(name) for name in targets),
         ),
     )
+
+
+def _scaling(positions: Sequence[int]) -> ScalingPlan:
+    return ScalingPlan(tuple(10.0 * at + 5.0 for at in positions), tuple(2.0 + at for at in positions))
 
 
 def sample_weights(network: NetworkPlan, seed: int = 7) -> Weights:
     """Weights that let every input matter, so that a swapped column or row can not go unnoticed."""
     generator = np.random.default_rng(seed)
-    outputs = network.horizon * len(network.target_positions)
+    outputs = network.horizon * network.targets
     weight = generator.normal(0.0, 0.1, (outputs, network.input_len * network.features))
     return {
         "weight": weight.astype(np.float32),

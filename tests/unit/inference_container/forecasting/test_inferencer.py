@@ -18,7 +18,7 @@ from inference_container.errors import (
 )
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply
+from inference_container.forecasting.messages import ForecastQuery, ForecastReply, QueryOptions
 from serving.errors import InvalidInput, SluiceError, WorkFailed
 from tests.unit.inference_container.forecasting.samples import (
     BUNDLE_ID,
@@ -36,7 +36,7 @@ _RECURSIVE = sample_plan(targets=("heat", "load"), max_steps=20)
 
 
 def _query(data: dict[str, list[object]], steps: int = 3, req_id: str = "r1") -> ForecastQuery:
-    return ForecastQuery(req_id, body(data), steps)
+    return ForecastQuery(req_id, body(data), options=QueryOptions(steps))
 
 
 def _answer(reply: ForecastReply) -> dict[str, object]:
@@ -209,7 +209,7 @@ def test_a_forecast_past_the_last_year_is_refused() -> None:
 
 @given(st.binary(max_size=60), st.none() | st.integers(-5, 20_000))
 def test_any_bytes_get_an_answer_or_an_error_that_blames_the_caller(raw: bytes, length: int | None) -> None:
-    (reply,) = _INFERENCER.answer([ForecastQuery("r", raw, length)])
+    (reply,) = _INFERENCER.answer([ForecastQuery("r", raw, options=QueryOptions(length))])
     assert isinstance(reply, bytes | InvalidInput)
 
 

@@ -8,7 +8,7 @@ import pytest
 from inference_container.errors import TooFewRows
 from inference_container.forecasting.messages import ForecastQuery
 from inference_container.metrics import InferenceMetrics
-from inference_container.services.predict import ForecastLane, Predict
+from inference_container.services.predict import ForecastAnswer, ForecastLane, Predict
 from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.errors import ChildDied, DeadlineExceeded, Draining, NotReady, QueueFull, SluiceError
@@ -33,7 +33,7 @@ class House:
         samples = next(m for m in self.metrics.registry.collect() if m.name == "inference_jobs_outcome").samples
         return {s.labels["outcome"]: s.value for s in samples if s.name.endswith("_total")}
 
-    async def ask(self, name: str, seconds: float = 10) -> bytes:
+    async def ask(self, name: str, seconds: float = 10) -> ForecastAnswer:
         return await self.predict.forecast(ForecastQuery(name, name.encode()), Deadline.after(seconds, CLOCK))
 
 

@@ -8,7 +8,7 @@ from inference_container.bundles.loader import load_bundle, open_inferencer
 from inference_container.defaults import default_bundle_path, default_data_path
 from inference_container.errors import TooFewRows
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.messages import ForecastQuery
+from inference_container.forecasting.messages import ForecastQuery, QueryOptions
 from inference_container.forecasting.windows import MAX_GAP_STEPS
 from inference_container.training.data import Table, grid_report, read_csv
 
@@ -31,7 +31,7 @@ def _query(table: Table, rows: int, steps: int = 1) -> ForecastQuery:
     data: dict[str, object] = {"ts": [f"{moment.isoformat()}Z" for moment in table.frame.times[:rows].tolist()]}
     for position, name in enumerate(_COLUMNS):
         data[name] = table.frame.values[:rows, position].tolist()
-    return ForecastQuery("r", orjson.dumps({"data": data}), steps)
+    return ForecastQuery("r", orjson.dumps({"data": data}), options=QueryOptions(steps))
 
 
 def test_the_data_is_the_year_its_readme_describes(table: Table) -> None:

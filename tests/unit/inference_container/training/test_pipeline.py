@@ -99,7 +99,6 @@ _EDITS: list[Callable[[TrainSpec], TrainSpec]] = [
     lambda spec: dataclasses.replace(spec, targets=("up",)),
     lambda spec: dataclasses.replace(spec, columns=("down", "down")),
     lambda spec: dataclasses.replace(spec, name="Not A Name"),
-    lambda spec: dataclasses.replace(spec, max_steps=48),
     lambda spec: dataclasses.replace(spec, input_len=0),
     lambda spec: dataclasses.replace(spec, columns=("down", "absent")),
     lambda spec: dataclasses.replace(spec, horizon=200),
