@@ -2,12 +2,16 @@
 
 `loader` reads it, `writer` makes it, `bundle show` prints it. Unknown keys are refused by name: a manifest from a newer
 trainer may ask for something this version would silently leave out. `Manifest.plan` is what the pure rooms get.
+
+A bundle says where it comes from in one of two ways: `training`, with the scores of its back-test in `metrics`, or
+`imported`, which vouches for nothing but the two files it was made of.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from inference_container.forecasting.plan import (
@@ -19,12 +23,16 @@ from inference_container.forecasting.plan import (
     NetworkPlan,
     OutputPlan,
     Predicts,
+    QuantilePlan,
     ScalingPlan,
 )
 from inference_container.forecasting.scaling import ScalerKind
 
 FORMAT = "bundle/1"
 MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "model.safetensors", "golden.json"
+#: The one file a bundle may do without.
+QUANTILES = "quantiles.json"
+_FILE_SETS = ({WEIGHTS, GOLDEN}, {WEIGHTS, GOLDEN, QUANTILES})
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 #: Also the name of its directory.
@@ -111,6 +119,17 @@ class Training(_Part):
     versions: dict[str, str]
 
 
+class Imported(_Part):
+    """Of a network that was trained elsewhere: nothing is known of its data or of how good it is."""
+
+    #: The files as they were given, so that a bundle can be traced to them.
+    arrays_sha256: Sha256
+    spec_sha256: Sha256
+    #: The command that made the bundle, and the versions whose forecasts its golden windows hold.
+    cli: str
+    versions: dict[str, str]
+
+
 class TargetMetrics(_Part):
     """Means over the horizons of the back-test, raw units."""
 
@@ -135,19 +154,31 @@ class Manifest(_Part):
     input: Input
     output: Output
     scaler: ScalerEntry
-    training: Training
-    metrics: Metrics
+    training: Training | None = None
+    imported: Imported | None = None
+    metrics: Metrics | None = None
 
     @model_validator(mode="after")
     def _relations(self) -> Self:
         columns, targets = set(self.input.columns), set(self.output.targets)
         claims = (
-            (set(self.files) == {WEIGHTS, GOLDEN}, f"files must be exactly {WEIGHTS} and {GOLDEN}"),
+            (
+                set(self.files) in _FILE_SETS,
+                f"files must be exactly {WEIGHTS} and {GOLDEN}, with or without {QUANTILES}",
+            ),
             (
                 set(self.scaler.columns) == columns | targets,
                 "scaler.columns must be exactly the input columns and the targets",
             ),
-            (set(self.metrics.targets) == targets, "metrics.targets must be exactly output.targets"),
+            ((self.training is None) != (self.imported is None), "exactly one of training and imported must be there"),
+            (
+                (self.metrics is None) == (self.training is None),
+                "metrics must be there when training is, and only then: they are the scores of its back-test",
+            ),
+            (
+                self.metrics is None or set(self.metrics.targets) == targets,
+                "metrics.targets must be exactly output.targets",
+            ),
             (self.created_at.utcoffset() is not None, "created_at needs a time zone"),
         )
         broken = [sentence for holds, sentence in claims if not holds]
@@ -156,9 +187,14 @@ class Manifest(_Part):
             raise ValueError("; ".join(broken))
         return self
 
-    def plan(self) -> ForecastPlan:
-        """What the forecast computes with."""
-        return make_plan(self.bundle_id, self.model, self.input, self.output, self.scaler)
+    def plan(self, quantiles: QuantilePlan | None = None) -> ForecastPlan:
+        """What the forecast computes with; `quantiles` come from the bundle's file of that name."""
+        return make_plan(self.bundle_id, self.model, self.input, self.output, self.scaler, quantiles)
+
+    def encode(self) -> bytes:
+        """The bytes of the file. Absent parts are left out rather than null."""
+        fields = self.model_dump(mode="json", exclude_none=True)
+        return orjson.dumps(fields, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def broken_relations(model: RecurrentModel | LinearModel, source: Input, output: Output) -> list[str]:
@@ -192,7 +228,12 @@ def broken_relations(model: RecurrentModel | LinearModel, source: Input, output:
 
 
 def make_plan(
-    bundle_id: str, model: RecurrentModel | LinearModel, source: Input, output: Output, scaler: ScalerEntry
+    bundle_id: str,
+    model: RecurrentModel | LinearModel,
+    source: Input,
+    output: Output,
+    scaler: ScalerEntry,
+    quantiles: QuantilePlan | None = None,
 ) -> ForecastPlan:
     """The plan of manifest parts that belong together; the trainer needs one before there is a manifest."""
     inputs = InputPlan(
@@ -230,6 +271,7 @@ def make_plan(
             hidden=recurrent.hidden if recurrent else 0,
             layers=recurrent.layers if recurrent else 0,
         ),
+        quantiles=quantiles,
     )
 
 

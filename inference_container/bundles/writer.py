@@ -1,6 +1,6 @@
 """The writing side of a bundle: weights, golden windows and manifest into a new directory, all or nothing.
 
-`training` calls it. What it writes is what `loader` reads, and the last thing it does is to load it.
+`training` and `importer` call it. What it writes is what `loader` reads, and the last thing it does is to load it.
 """
 
 import hashlib
@@ -19,8 +19,10 @@ from inference_container.bundles.manifest import (
     FORMAT,
     GOLDEN,
     MANIFEST,
+    QUANTILES,
     WEIGHTS,
     FileEntry,
+    Imported,
     Input,
     LinearModel,
     Manifest,
@@ -36,7 +38,7 @@ from inference_container.forecasting.backends.protocol import Weights
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draft:
-    """A trained model on its way into a bundle."""
+    """A model on its way into a bundle: `training` and `metrics` when it was trained here, else `imported`."""
 
     name: str
     created_at: datetime
@@ -44,8 +46,9 @@ class Draft:
     input: Input
     output: Output
     scaler: ScalerEntry
-    training: Training
-    metrics: Metrics
+    training: Training | None = None
+    metrics: Metrics | None = None
+    imported: Imported | None = None
 
 
 def make_manifest(draft: Draft, files: dict[str, bytes]) -> Manifest:
@@ -65,37 +68,73 @@ def make_manifest(draft: Draft, files: dict[str, bytes]) -> Manifest:
         output=draft.output,
         scaler=draft.scaler,
         training=draft.training,
+        imported=draft.imported,
         metrics=draft.metrics,
     )
 
 
-def write_bundle(draft: Draft, weights: Weights, golden: Golden, into: Path) -> Path:
+def write_bundle(draft: Draft, weights: Weights, golden: Golden, into: Path, quantiles: bytes | None = None) -> Path:
     """Write the bundle to `into/<name>`, replacing an older one of that name, and return its path.
+
+    `quantiles` are the bytes of the file of that name, for a bundle that has one.
 
     Raises:
         BundleRefused: the bundle just written does not pass its own checks, or something that is no bundle stands
             in its place; nothing is replaced then.
     """
+    return write_bundle_at(draft, weights, golden, into / draft.name, quantiles)
+
+
+def write_bundle_at(
+    draft: Draft, weights: Weights, golden: Golden, target: Path, quantiles: bytes | None = None
+) -> Path:
+    """The same, into the directory `target` itself.
+
+    Raises:
+        BundleRefused: as above.
+    """
+    refuse_to_replace(target)
     files = {WEIGHTS: save(dict(weights)), GOLDEN: golden.encode()}
+    if quantiles is not None:
+        files[QUANTILES] = quantiles
     manifest = make_manifest(draft, files)
-    into.mkdir(parents=True, exist_ok=True)
-    target = into / draft.name
-    if target.exists() and not (target / MANIFEST).is_file():
-        raise BundleRefused(f"{target} exists and is not a bundle; it is left as it is.")
-    with tempfile.TemporaryDirectory(dir=into, prefix=f".{draft.name}-") as scratch:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target, so that the last step is a rename within one file system.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{draft.name}-") as scratch:
         fresh = Path(scratch) / draft.name
         fresh.mkdir()
         for name, content in files.items():
             (fresh / name).write_bytes(content)
-        (fresh / MANIFEST).write_bytes(
-            orjson.dumps(manifest.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-        )
+        (fresh / MANIFEST).write_bytes(manifest.encode())
         open_inferencer(load_bundle(fresh))
         _keep_notes(target, fresh)
         if target.exists():
             target.rename(Path(scratch) / "replaced")
         fresh.rename(target)
     return target
+
+
+def refuse_to_replace(target: Path) -> None:
+    """Whoever is about to work for a while asks first whether its result may be put there.
+
+    Raises:
+        BundleRefused: `target` is something other than nothing, an empty directory or a bundle.
+    """
+    if target.exists() and not _replaceable(target):
+        raise BundleRefused(f"{target} exists and is not a bundle; it is left as it is.")
+
+
+def _replaceable(target: Path) -> bool:
+    if not target.is_dir():
+        return False
+    if not any(target.iterdir()):
+        return True
+    # Browser extensions and web pages have a manifest.json as well: ours says what it is.
+    try:
+        manifest = orjson.loads((target / MANIFEST).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
 
 
 def _keep_notes(old: Path, fresh: Path) -> None:

@@ -8,6 +8,8 @@ from inference_container.bundles.writer import make_manifest
 from inference_container.forecasting.plan import NetworkPlan
 from tests.unit.inference_container.bundles.samples import sample_draft
 
+IMPORTED = {"arrays_sha256": "1" * 64, "spec_sha256": "2" * 64, "cli": "bundle import", "versions": {"numpy": "2"}}
+
 
 def _whole() -> dict[str, object]:
     manifest = make_manifest(sample_draft(), {"model.safetensors": b"w", "golden.json": b"g"})
@@ -37,7 +39,26 @@ def _faults(manifest: Mapping[str, object]) -> str:
 
 def test_a_manifest_survives_the_file() -> None:
     manifest = Manifest.model_validate(_whole())
-    assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+    assert Manifest.model_validate_json(manifest.encode()) == manifest
+
+
+def test_an_imported_model_has_no_scores_and_says_what_it_was_made_of() -> None:
+    manifest = _changed("training", ...) | {"imported": IMPORTED}
+    assert "metrics must be there when training is" in _faults(manifest)
+    del manifest["metrics"]
+    imported = Manifest.model_validate(manifest)
+    assert imported.imported is not None
+    assert imported.imported.arrays_sha256 == "1" * 64
+    assert Manifest.model_validate_json(imported.encode()) == imported
+    assert b"training" not in imported.encode()
+
+
+def test_quantiles_are_the_one_file_more_that_a_bundle_may_have() -> None:
+    contents = {"model.safetensors": b"w", "golden.json": b"g"}
+    with_quantiles = make_manifest(sample_draft(), contents | {"quantiles.json": b"q"})
+    assert with_quantiles.bundle_id != make_manifest(sample_draft(), contents).bundle_id
+    with pytest.raises(ValidationError, match="files must be exactly"):
+        make_manifest(sample_draft(), contents | {"notes.txt": b"n"})
 
 
 @pytest.mark.parametrize("path", ["surprise", "input.surprise", "model.hyper.surprise", "output.surprise", "scaler.x"])
@@ -78,6 +99,9 @@ def test_a_missing_key_is_refused_by_name(path: str) -> None:
         ("output.recursive", True, "output.held must name exactly the inputs that are no targets"),
         ("metrics.targets", {}, "metrics.targets must be exactly"),
         ("files", {}, "files must be exactly"),
+        ("training", ..., "exactly one of training and imported"),
+        ("imported", IMPORTED, "exactly one of training and imported"),
+        ("metrics", ..., "metrics must be there when training is"),
         ("created_at", "2025-05-01T00:00:00", "needs a time zone"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inference_container.bundles.loader import load_bundle
-from inference_container.bundles.writer import write_bundle
+from inference_container.bundles.writer import write_bundle, write_bundle_at
 from inference_container.errors import BundleRefused, GoldenMismatch
 from tests.unit.inference_container.bundles.samples import (
     plan_of,
@@ -52,3 +52,23 @@ def test_a_directory_that_is_no_bundle_is_never_replaced(tmp_path: Path) -> None
     with pytest.raises(BundleRefused, match="not a bundle"):
         sample_bundle(tmp_path)
     assert (precious / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("content", [b'{"name": "a web page"}', b"[]", b"not JSON"])
+def test_somebody_elses_manifest_does_not_make_a_directory_a_bundle(tmp_path: Path, content: bytes) -> None:
+    page = tmp_path / "sample"
+    page.mkdir()
+    (page / "manifest.json").write_bytes(content)
+    with pytest.raises(BundleRefused, match="not a bundle"):
+        sample_bundle(tmp_path)
+    assert (page / "manifest.json").read_bytes() == content
+
+
+def test_a_bundle_may_be_written_into_an_empty_directory_of_any_name(tmp_path: Path) -> None:
+    draft = sample_draft()
+    weights = sample_weights(plan_of(draft).network)
+    (tmp_path / "Here").mkdir()
+    for _ in range(2):
+        path = write_bundle_at(draft, weights, sample_golden(draft), tmp_path / "Here")
+        assert load_bundle(path).manifest.name == "sample"
+    assert [path.name for path in tmp_path.iterdir()] == ["Here"]

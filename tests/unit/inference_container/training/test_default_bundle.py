@@ -42,17 +42,22 @@ def test_the_data_is_the_year_its_readme_describes(table: Table) -> None:
 
 
 def test_the_bundle_was_trained_on_the_file_beside_it() -> None:
-    manifest = load_bundle(default_bundle_path()).manifest
-    assert manifest.training.data_sha256 == hashlib.sha256(default_data_path().read_bytes()).hexdigest()
+    training = load_bundle(default_bundle_path()).manifest.training
+    assert training is not None
+    assert training.data_sha256 == hashlib.sha256(default_data_path().read_bytes()).hexdigest()
 
 
 def test_it_beats_both_rules_without_a_model() -> None:
-    metrics = load_bundle(default_bundle_path()).manifest.metrics.targets["temp"]
+    scores = load_bundle(default_bundle_path()).manifest.metrics
+    assert scores is not None
+    metrics = scores.targets["temp"]
     assert metrics.rmse < metrics.persistence_rmse < metrics.seasonal_naive_rmse
 
 
 def test_its_readme_tells_every_horizon_and_the_command_the_manifest_records() -> None:
     manifest = load_bundle(default_bundle_path()).manifest
+    assert manifest.training is not None
+    assert manifest.metrics is not None
     readme = (default_bundle_path() / "README.md").read_text()
     rows = [line for line in readme.splitlines() if line.startswith("| ") and line.split("|")[1].strip().isdigit()]
     assert [int(row.split("|")[1]) for row in rows] == list(range(1, 25))

@@ -41,6 +41,8 @@ def test_a_run_leaves_a_bundle_that_beats_persistence_and_says_by_how_much(spec:
     result = train(spec)
     assert result.path == spec.out / "traffic"
     manifest = load_bundle(result.path).manifest
+    assert manifest.training is not None
+    assert manifest.metrics is not None
     metrics = manifest.metrics.targets["down"]
     assert metrics.rmse == result.scores[0].mean("rmse") < metrics.persistence_rmse
     assert [score.step for score in result.scores[0].horizons] == [1, 2, 3, 4, 5, 6]
