@@ -4,6 +4,7 @@
     ├── MalformedRequest        the shape: not JSON, wrong types, inference_length out of range (HTTP answers 422)
     └── InvalidSeries           the shape is right, the series can not be forecast (HTTP answers 400)
         ├── NoData              nothing to forecast from
+        ├── TooManyRows         `max_rows` and `rows`
         ├── UnequalColumns      the columns differ in length
         ├── MissingColumns      `missing_columns`: sorted names the bundle needs
         ├── InvalidTimestamps   no time column, unreadable times, or the same time twice
@@ -11,7 +12,10 @@
         ├── TooFewRows          `min_rows` and `rows`
         ├── IrregularGrid       steps of another length than the bundle's, or a gap too long to bridge
         ├── MissingValues       `columns`: the names that hold null where the model looks
-        └── HorizonTooLong      `max_inference_length`
+        ├── HorizonTooLong      `max_inference_length`
+        └── QuantilesUnavailable  no quantiles there: `lowest` and `highest` level, or the native `horizon`
+    InvalidInput
+    └── ImportRefused           a network trained elsewhere and its specification can not become a bundle
     WorkFailed
     └── NonFiniteForecast       the model answered NaN or infinity; it is never passed on as null
     DependencyFailed
@@ -37,6 +41,11 @@ class InvalidSeries(InvalidInput):
 class NoData(InvalidSeries):
     code = "no_data"
     default_message = 'The request holds no data: send {"data": {column: [values]}}.'
+
+
+class TooManyRows(InvalidSeries):
+    code = "too_many_rows"
+    default_message = "The series has more rows than one request may hold."
 
 
 class UnequalColumns(InvalidSeries):
@@ -77,6 +86,16 @@ class MissingValues(InvalidSeries):
 class HorizonTooLong(InvalidSeries):
     code = "horizon_too_long"
     default_message = "The model does not reach that far ahead."
+
+
+class QuantilesUnavailable(InvalidSeries):
+    code = "quantiles_unavailable"
+    default_message = "The model has no quantiles to give."
+
+
+class ImportRefused(InvalidInput):
+    code = "import_refused"
+    default_message = "The arrays and their specification do not make a bundle."
 
 
 class NonFiniteForecast(WorkFailed):

@@ -1,28 +1,27 @@
-"""A request body to numbers: which columns, in which order, at which times.
+"""Columns to numbers: which of them, in which order, at which times.
 
-Worker processes call it through `inferencer`; the claims door and the tests build frames from columns directly. It
-decides what a request may look like. Whether the rows fill the model's window is for `windows` to say.
+Codecs call it with the columns they found in a body; the golden check and the tests build frames from columns directly.
+It decides what a series may look like. Whether the rows fill the model's window is for `windows` to say.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 
 from inference_container.errors import (
     InvalidTimestamps,
-    MalformedRequest,
     MissingColumns,
     NoData,
     NonNumericColumns,
+    TooManyRows,
     UnequalColumns,
 )
 from inference_container.forecasting.plan import FloatArray, InputPlan, TimeArray
 from inference_container.forecasting.timestamps import EARLIEST, LATEST, parse_times
 
-#: The contract's bounds of `inference_length`, whatever the model can do.
-MIN_LENGTH, MAX_LENGTH, DEFAULT_LENGTH = 1, 10_000, 1
+#: Most rows of one request. Ten years of hours fit; what a worker holds while it decodes one body stays bounded.
+MAX_ROWS = 100_000
 
 _NUMBER_TYPES = frozenset({int, float, type(None)})
 
@@ -35,42 +34,6 @@ class Frame:
     times: TimeArray
     #: (rows, columns), raw units, columns in the order of the plan, NaN where a value was null.
     values: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ForecastRequest:
-    """A decoded body: the series and how many steps to forecast."""
-
-    frame: Frame
-    inference_length: int
-
-
-def parse_request(body: bytes, plan: InputPlan, inference_length: int | None = None) -> ForecastRequest:
-    """Decode a JSON body; an `inference_length` given here (the query parameter) wins over the body's.
-
-    Unknown fields and columns the model does not read are ignored.
-
-    Raises:
-        MalformedRequest: not JSON, a field of the wrong type, `inference_length` outside 1..10000.
-        InvalidSeries: one of its subclasses, each naming what is wrong with `data`.
-    """
-    fields = _decode(body)
-    in_body = _length(fields.get("inference_length"))
-    length = in_body if inference_length is None else _length(inference_length)
-    index_column = fields.get("index_col")
-    if index_column is not None and not isinstance(index_column, str):
-        raise MalformedRequest("index_col must be a string.", field="index_col")
-    data = fields.get("data")
-    if data is None:
-        raise NoData
-    if not isinstance(data, dict):
-        raise MalformedRequest("data must be an object that maps column names to arrays.", field="data")
-    columns: dict[str, list[object]] = {}
-    for name, values in data.items():
-        if not isinstance(values, list):
-            raise MalformedRequest("Every column of data must be an array.", field="data")
-        columns[name] = values
-    return ForecastRequest(frame_from_columns(columns, plan, index_column), length)
 
 
 def frame_from_columns(
@@ -88,12 +51,25 @@ def frame_from_columns(
     lengths = {len(values) for values in columns.values()}
     if len(lengths) > 1:
         raise UnequalColumns(f"The columns of data differ in length: from {min(lengths)} to {max(lengths)} rows.")
-    time_column = _time_column(columns, plan, index_column)
+    refuse_too_many(max(lengths))
+    time_column = time_column_of(columns, plan, index_column)
     missing = sorted(set(plan.columns) - columns.keys())
     if missing:
         raise MissingColumns(f"Missing required columns: {', '.join(missing)}.", missing_columns=missing)
     times = parse_times(columns[time_column])
     return sorted_frame(times, _numbers([columns[name] for name in plan.columns], plan.columns))
+
+
+def refuse_too_many(rows: int) -> None:
+    """Bound the rows of a request; codecs that know the number before they decode a value call it first.
+
+    Raises:
+        TooManyRows: more than `MAX_ROWS`.
+    """
+    if rows > MAX_ROWS:
+        raise TooManyRows(
+            f"A request holds at most {MAX_ROWS} rows; this one has {rows}.", max_rows=MAX_ROWS, rows=rows
+        )
 
 
 def sorted_frame(times: TimeArray, values: FloatArray) -> Frame:
@@ -123,36 +99,12 @@ def _refuse_repeated(times: TimeArray) -> None:
         raise InvalidTimestamps(f"{repeated} rows repeat the time of another row.", repeated_rows=repeated)
 
 
-def _decode(body: bytes) -> dict[str, object]:
-    if not body.strip():
-        return {}
-    try:
-        decoded: object = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise MalformedRequest(f"The request body is not valid JSON: {error.msg}.") from None
-    if decoded is None:
-        return {}
-    if not isinstance(decoded, dict):
-        raise MalformedRequest("The request body must be a JSON object.")
-    return decoded
+def time_column_of(columns: Container[str], plan: InputPlan, index_column: str | None) -> str:
+    """The name of the time column among `columns`, which need be nothing but names.
 
-
-def _length(value: object) -> int:
-    if value is None:
-        return DEFAULT_LENGTH
-    # JSON has one kind of number: 5.0 is the integer 5. A bool is an int to Python only.
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise MalformedRequest("inference_length must be an integer.", field="inference_length")
-    if not MIN_LENGTH <= value <= MAX_LENGTH:
-        raise MalformedRequest(
-            f"inference_length must lie between {MIN_LENGTH} and {MAX_LENGTH}.", field="inference_length"
-        )
-    return value
-
-
-def _time_column(columns: Mapping[str, Sequence[object]], plan: InputPlan, index_column: str | None) -> str:
+    Raises:
+        InvalidTimestamps: there is none.
+    """
     candidates = plan.time_columns if index_column is None else (index_column,)
     for name in candidates:
         if name in columns:

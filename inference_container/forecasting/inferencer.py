@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from inference_container.errors import HorizonTooLong, InvalidSeries, InvalidTimestamps, NonFiniteForecast
 from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.calendar import calendar_features
-from inference_container.forecasting.frame import Frame, parse_request
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply
+from inference_container.forecasting.codecs import codec_for
+from inference_container.forecasting.codecs.protocol import AnswerContext, Forecast
+from inference_container.forecasting.frame import Frame
+from inference_container.forecasting.messages import Answered, ForecastQuery, ForecastReply, HeadedReply, StageTimings
 from inference_container.forecasting.plan import Float32Array, FloatArray, ForecastPlan, TimeArray
 from inference_container.forecasting.scaling import Scaler
 from inference_container.forecasting.timestamps import LATEST
@@ -26,17 +27,6 @@ from serving.errors import SluiceError, WorkFailed
 #: Scaled inputs beyond this are refused: products of them would leave float32 and blame the model for the input.
 _MAX_SCALED = 1e30
 _TOO_LARGE = "The series holds values too large to compute with."
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Forecast:
-    """What comes after the last row."""
-
-    targets: tuple[str, ...]
-    #: (steps,), UTC, `datetime64[us]`; the first is one step after the last row.
-    times: TimeArray
-    #: (steps, targets), raw units, finite.
-    values: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +51,7 @@ class Inferencer:
         self._scaler = Scaler(plan.scaling)
         self._target_scaler = Scaler(plan.target_scaling)
 
-    def answer(self, queries: Sequence[ForecastQuery]) -> list[ForecastReply]:
+    def answer(self, queries: Sequence[ForecastQuery]) -> Answered:
         """A reply per query, in their order; a query that can not be answered gets its own error.
 
         What the network itself raises goes through: it concerns the batch, and the process decides what to do.
@@ -73,7 +63,7 @@ class Inferencer:
         for query, each in zip(queries, prepared, strict=True):
             outcome = next(outcomes) if isinstance(each, _Job) else each
             replies.append(outcome if isinstance(outcome, SluiceError) else self._encode(query, outcome))
-        return replies
+        return Answered(replies, StageTimings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1))
 
     def forecast(self, frame: Frame, steps: int) -> Forecast:
         """Forecast `steps` rows after the last one of `frame`.
@@ -96,9 +86,7 @@ class Inferencer:
 
     def _prepare(self, query: ForecastQuery) -> _Job | SluiceError:
         try:
-            request = parse_request(
-                query.body, self.plan.input, query.options.inference_length if query.options else None
-            )
+            request = codec_for(query.kind).decode(query, self.plan)
             return self._job(request.frame, request.inference_length)
         except SluiceError as error:
             return error
@@ -161,18 +149,5 @@ class Inferencer:
         times = job.window.last + self.plan.step * np.arange(1, job.steps + 1)
         return Forecast(self.plan.output.targets, times, values)
 
-    def _encode(self, query: ForecastQuery, forecast: Forecast) -> bytes:
-        # datetimes without a zone come out of orjson as naive ISO-8601, which is what the contract promises.
-        columns = dict(zip(forecast.targets, forecast.values.T.tolist(), strict=True))
-        names = ("ts", *columns)
-        rows = zip(forecast.times.tolist(), *columns.values(), strict=True)
-        return orjson.dumps(
-            {
-                "status": "SUCCESS",
-                "identifier": self.identifier,
-                "run_id": self.plan.bundle_id,
-                "predictions": [dict(zip(names, row, strict=True)) for row in rows],
-                "req_id": query.req_id,
-                "cached": False,
-            }
-        )
+    def _encode(self, query: ForecastQuery, forecast: Forecast) -> bytes | HeadedReply:
+        return codec_for(query.kind).encode(query, forecast, AnswerContext(self.identifier, self.plan))

@@ -99,4 +99,4 @@ def work(channel: Channel, args: WorkerArgs) -> None:
     while True:
         message = channel.receive()
         if isinstance(message, Batch):
-            channel.send(BatchDone(message.number, inferencer.answer(message.queries)))
+            channel.send(BatchDone(message.number, inferencer.answer(message.queries).replies))

@@ -24,7 +24,7 @@ def test_a_bundle_answers_queries_under_the_identifier_of_the_deployment(bundle:
     loaded = load_bundle(bundle)
     inferencer, worst = open_inferencer(loaded, "site-7")
     assert worst < 1e-6
-    (reply,) = inferencer.answer([ForecastQuery("r1", orjson.dumps({"data": golden_data(3)}))])
+    (reply,) = inferencer.answer([ForecastQuery("r1", orjson.dumps({"data": golden_data(3)}))]).replies
     assert isinstance(reply, bytes)
     answer = orjson.loads(reply)
     assert (answer["identifier"], answer["run_id"]) == ("site-7", loaded.manifest.bundle_id)

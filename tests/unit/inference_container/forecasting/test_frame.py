@@ -12,21 +12,27 @@ from inference_container.errors import (
     NonNumericColumns,
     UnequalColumns,
 )
-from inference_container.forecasting.frame import parse_request
+from inference_container.forecasting.codecs.json import JSON
+from inference_container.forecasting.codecs.protocol import ForecastRequest
+from inference_container.forecasting.messages import ForecastQuery, QueryOptions
 from serving.errors import InvalidInput
 from tests.unit.inference_container.forecasting.samples import body, moments, sample_data, sample_plan
 
-_PLAN = sample_plan().input
+_PLAN = sample_plan()
 _SERIES = {"ts": moments(2), "load": [1, 2.5], "heat": [3, None]}
 
 
+def _parse(raw: bytes, inference_length: int | None = None) -> ForecastRequest:
+    return JSON.decode(ForecastQuery("r1", raw, options=QueryOptions(inference_length)), _PLAN)
+
+
 def test_columns_stand_in_the_order_of_the_plan_and_null_is_nan() -> None:
-    frame = parse_request(body({"heat": [3, None], "load": [1, 2.5], "ts": moments(2)}), _PLAN).frame
+    frame = _parse(body({"heat": [3, None], "load": [1, 2.5], "ts": moments(2)})).frame
     np.testing.assert_array_equal(frame.values, [[1.0, 3.0], [2.5, np.nan]])
 
 
 def test_rows_are_sorted_by_time() -> None:
-    found = parse_request(body({"ts": moments(3)[::-1], "load": [3, 2, 1], "heat": [6, 5, 4]}), _PLAN).frame
+    found = _parse(body({"ts": moments(3)[::-1], "load": [3, 2, 1], "heat": [6, 5, 4]})).frame
     assert found.values.tolist() == [[1, 4], [2, 5], [3, 6]]
     assert bool(np.all(np.diff(found.times) > np.timedelta64(0, "us")))
 
@@ -44,7 +50,7 @@ def test_rows_are_sorted_by_time() -> None:
 def test_the_query_wins_over_the_body_and_one_step_is_the_default(
     fields: dict[str, object], query: int | None, expected: int
 ) -> None:
-    assert parse_request(body(_SERIES, **fields), _PLAN, query).inference_length == expected
+    assert _parse(body(_SERIES, **fields), query).inference_length == expected
 
 
 @pytest.mark.parametrize(
@@ -70,49 +76,49 @@ def test_the_query_wins_over_the_body_and_one_step_is_the_default(
 )
 def test_a_wrong_shape_is_a_malformed_request(raw: bytes) -> None:
     with pytest.raises(MalformedRequest):
-        parse_request(raw, _PLAN)
+        _parse(raw)
 
 
 def test_a_bad_length_in_the_query_is_malformed_even_beside_a_good_one_in_the_body() -> None:
     with pytest.raises(MalformedRequest):
-        parse_request(body(_SERIES, inference_length=3), _PLAN, 0)
+        _parse(body(_SERIES, inference_length=3), 0)
 
 
 @pytest.mark.parametrize("raw", [b"", b"  ", b"null", b"{}", b'{"data": null}', b'{"data": {}}'])
 def test_nothing_to_forecast_from_is_said_so(raw: bytes) -> None:
     with pytest.raises(NoData):
-        parse_request(raw, _PLAN)
+        _parse(raw)
 
 
 def test_missing_columns_are_named_sorted() -> None:
     with pytest.raises(MissingColumns, match=r"heat, load") as caught:
-        parse_request(body({"ts": moments(1), "other": [1]}), _PLAN)
+        _parse(body({"ts": moments(1), "other": [1]}))
     assert caught.value.details == {"missing_columns": ["heat", "load"]}
 
 
 @pytest.mark.parametrize("value", ["1.5", True, [1], {"a": 1}])
 def test_what_numpy_would_turn_into_a_number_is_refused_by_column(value: object) -> None:
     with pytest.raises(NonNumericColumns) as caught:
-        parse_request(body(_SERIES | {"heat": [1, value]}), _PLAN)
+        _parse(body(_SERIES | {"heat": [1, value]}))
     assert caught.value.details == {"columns": ["heat"]}
 
 
 def test_columns_the_model_does_not_read_may_hold_anything_but_must_be_as_long() -> None:
-    parse_request(body(_SERIES | {"note": ["a", {"b": 1}]}, surprise=1), _PLAN)
+    _parse(body(_SERIES | {"note": ["a", {"b": 1}]}, surprise=1))
     with pytest.raises(UnequalColumns):
-        parse_request(body(_SERIES | {"note": ["a"]}), _PLAN)
+        _parse(body(_SERIES | {"note": ["a"]}))
 
 
 def test_the_first_known_time_column_is_taken_unless_the_request_names_one() -> None:
     both = {"date": moments(2), "time": moments(3)[1:], "load": [1, 2], "heat": [3, 4]}
-    assert parse_request(body(both), _PLAN).frame.times[0].item().hour == 23
-    assert parse_request(body(both, index_col="date"), _PLAN).frame.times[0].item().hour == 22
+    assert _parse(body(both)).frame.times[0].item().hour == 23
+    assert _parse(body(both, index_col="date")).frame.times[0].item().hour == 22
 
 
 @pytest.mark.parametrize("fields", [{}, {"index_col": "when"}])
 def test_no_time_column_is_an_invalid_series(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidTimestamps):
-        parse_request(body({"load": [1], "heat": [2]}, **fields), _PLAN)
+        _parse(body({"load": [1], "heat": [2]}, **fields))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,7 @@ def test_no_time_column_is_an_invalid_series(fields: dict[str, object]) -> None:
 def test_a_time_that_stands_in_two_rows_is_refused(times: list[str], sentence: str) -> None:
     values = list(range(len(times)))
     with pytest.raises(InvalidTimestamps, match=sentence):
-        parse_request(body({"ts": times, "load": values, "heat": values}), _PLAN)
+        _parse(body({"ts": times, "load": values, "heat": values}))
 
 
 _json = st.recursive(
@@ -142,10 +148,10 @@ _requests = st.fixed_dictionaries(
 @given(_requests)
 def test_any_json_is_either_a_request_or_the_callers_mistake(request: dict[str, object]) -> None:
     try:
-        parse_request(orjson.dumps(request), _PLAN)
+        _parse(orjson.dumps(request))
     except InvalidInput:
         return
 
 
 def test_a_long_series_keeps_every_row() -> None:
-    assert parse_request(body(sample_data(500)), _PLAN).frame.values.shape == (500, 2)
+    assert _parse(body(sample_data(500))).frame.values.shape == (500, 2)

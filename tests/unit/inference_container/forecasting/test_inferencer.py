@@ -55,7 +55,7 @@ def _values(reply: ForecastReply) -> list[float]:
 def test_key_order_extra_columns_zones_and_row_order_never_change_the_forecast(random: Random, zone: int) -> None:
     shuffle = random.shuffle
     data = sample_data(9)
-    plain = _INFERENCER.answer([_query(data)])
+    plain = _INFERENCER.answer([_query(data)]).replies
 
     rows = list(range(9))
     shuffle(rows)
@@ -65,14 +65,14 @@ def test_key_order_extra_columns_zones_and_row_order_never_change_the_forecast(r
     disguised["extra"] = list(range(9))
     names = list(disguised)
     shuffle(names)
-    assert _INFERENCER.answer([_query({name: disguised[name] for name in names})]) == plain
+    assert _INFERENCER.answer([_query({name: disguised[name] for name in names})]).replies == plain
 
     zulu = data | {"ts": [f"{ts}Z" for ts in data["ts"]]}
-    assert _INFERENCER.answer([_query(zulu)]) == plain
+    assert _INFERENCER.answer([_query(zulu)]).replies == plain
 
 
 def test_the_envelope_holds_what_the_contract_promises() -> None:
-    (reply,) = _INFERENCER.answer([_query(sample_data(6), steps=2, req_id="0a1b2c3d")])
+    (reply,) = _INFERENCER.answer([_query(sample_data(6), steps=2, req_id="0a1b2c3d")]).replies
     answer = _answer(reply)
     predictions = answer.pop("predictions")
     assert answer == {
@@ -99,12 +99,12 @@ def test_the_first_forecast_always_stands_one_step_after_the_last_row(rows: int,
 def test_only_the_window_matters_not_what_came_before() -> None:
     long = sample_data(30)
     short = {name: values[-6:] for name, values in long.items()}
-    assert _INFERENCER.answer([_query(long)]) == _INFERENCER.answer([_query(short)])
+    assert _INFERENCER.answer([_query(long)]).replies == _INFERENCER.answer([_query(short)]).replies
 
 
 def test_fewer_steps_are_the_first_of_the_native_horizon() -> None:
     data = sample_data(6)
-    whole, first = _INFERENCER.answer([_query(data, 3), _query(data, 1)])
+    whole, first = _INFERENCER.answer([_query(data, 3), _query(data, 1)]).replies
     assert _values(first) == _values(whole)[:1]
 
 
@@ -113,9 +113,9 @@ def test_fewer_steps_are_the_first_of_the_native_horizon() -> None:
 def test_a_batch_always_answers_what_each_query_alone_would_get(shapes: list[tuple[int, int, int]]) -> None:
     inferencer = sample_inferencer(_RECURSIVE)
     queries = [_query(sample_data(rows, seed=seed), steps) for rows, steps, seed in shapes]
-    together = inferencer.answer(queries)
+    together = inferencer.answer(queries).replies
     for query, reply in zip(queries, together, strict=True):
-        (alone,) = inferencer.answer([query])
+        (alone,) = inferencer.answer([query]).replies
         np.testing.assert_allclose(_values(reply), _values(alone), rtol=1e-3, atol=1e-3)
 
 
@@ -123,14 +123,18 @@ def test_a_batch_is_one_forward_whatever_is_wrong_with_some_of_it() -> None:
     plan = sample_plan()
     backend = CountingBackend(plan.network)
     good = sample_data(6)
-    replies = Inferencer(plan, backend).answer(
-        [
-            _query(good),
-            ForecastQuery("x", b"not json"),
-            _query(sample_data(2)),
-            _query(good, steps=4),
-            _query(sample_data(7)),
-        ]
+    replies = (
+        Inferencer(plan, backend)
+        .answer(
+            [
+                _query(good),
+                ForecastQuery("x", b"not json"),
+                _query(sample_data(2)),
+                _query(good, steps=4),
+                _query(sample_data(7)),
+            ]
+        )
+        .replies
     )
     assert [type(reply) for reply in replies] == [bytes, MalformedRequest, TooFewRows, HorizonTooLong, bytes]
     assert [batch.shape for batch in backend.batches] == [(2, 6, 8)]
@@ -139,8 +143,9 @@ def test_a_batch_is_one_forward_whatever_is_wrong_with_some_of_it() -> None:
 def test_a_batch_without_a_good_query_never_reaches_the_network() -> None:
     plan = sample_plan()
     backend = CountingBackend(plan.network)
-    assert [type(each) for each in Inferencer(plan, backend).answer([ForecastQuery("x", b"[")])] == [MalformedRequest]
-    assert Inferencer(plan, backend).answer([]) == []
+    (reply,) = Inferencer(plan, backend).answer([ForecastQuery("x", b"[")]).replies
+    assert type(reply) is MalformedRequest
+    assert Inferencer(plan, backend).answer([]).replies == []
     assert not backend.batches
 
 
@@ -179,10 +184,10 @@ def test_only_queries_that_want_more_go_into_the_next_step() -> None:
 
 
 def test_a_horizon_the_model_does_not_reach_names_the_maximum() -> None:
-    (reply,) = _INFERENCER.answer([_query(sample_data(6), steps=4)])
+    (reply,) = _INFERENCER.answer([_query(sample_data(6), steps=4)]).replies
     assert isinstance(reply, HorizonTooLong)
     assert reply.details == {"max_inference_length": 3}
-    (recursive,) = sample_inferencer(_RECURSIVE).answer([_query(sample_data(6), steps=21)])
+    (recursive,) = sample_inferencer(_RECURSIVE).answer([_query(sample_data(6), steps=21)]).replies
     assert isinstance(recursive, HorizonTooLong)
     assert recursive.details == {"max_inference_length": 20}
 
@@ -190,32 +195,32 @@ def test_a_horizon_the_model_does_not_reach_names_the_maximum() -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_forecast_that_is_not_finite_is_an_error_and_never_null(value: float) -> None:
     plan = sample_plan()
-    (reply,) = Inferencer(plan, CountingBackend(plan.network, answer=value)).answer([_query(sample_data(6))])
+    (reply,) = Inferencer(plan, CountingBackend(plan.network, answer=value)).answer([_query(sample_data(6))]).replies
     assert isinstance(reply, NonFiniteForecast)
 
 
 def test_values_beyond_computing_are_the_callers_mistake_and_spare_the_neighbour() -> None:
     huge = sample_data(6) | {"load": [1e300] * 6}
-    spoiled, fine = _INFERENCER.answer([_query(huge), _query(sample_data(6))])
+    spoiled, fine = _INFERENCER.answer([_query(huge), _query(sample_data(6))]).replies
     assert isinstance(spoiled, InvalidSeries)
     assert isinstance(fine, bytes)
 
 
 def test_a_forecast_past_the_last_year_is_refused() -> None:
     late = sample_data(6) | {"ts": list(moments(6, start=datetime(9999, 12, 31, 17)))}
-    (reply,) = _INFERENCER.answer([_query(late, steps=3)])
+    (reply,) = _INFERENCER.answer([_query(late, steps=3)]).replies
     assert isinstance(reply, InvalidTimestamps)
 
 
 @given(st.binary(max_size=60), st.none() | st.integers(-5, 20_000))
 def test_any_bytes_get_an_answer_or_an_error_that_blames_the_caller(raw: bytes, length: int | None) -> None:
-    (reply,) = _INFERENCER.answer([ForecastQuery("r", raw, options=QueryOptions(length))])
+    (reply,) = _INFERENCER.answer([ForecastQuery("r", raw, options=QueryOptions(length))]).replies
     assert isinstance(reply, bytes | InvalidInput)
 
 
 def test_what_nobody_foresaw_in_a_query_spares_its_neighbours() -> None:
     strange = ForecastQuery("x", None)  # type: ignore[arg-type]  # stands for a mistake of ours in decoding
-    broken, fine = _INFERENCER.answer([strange, _query(sample_data(6))])
+    broken, fine = _INFERENCER.answer([strange, _query(sample_data(6))]).replies
     assert type(broken) is WorkFailed
     assert isinstance(fine, bytes)
 
@@ -223,7 +228,7 @@ def test_what_nobody_foresaw_in_a_query_spares_its_neighbours() -> None:
 def test_queries_and_replies_cross_a_process_boundary_whole() -> None:
     queries = [_query(sample_data(6)), _query(sample_data(2)), ForecastQuery("x", b"[")]
     assert pickle.loads(pickle.dumps(queries)) == queries
-    replies = _INFERENCER.answer(queries)
+    replies = _INFERENCER.answer(queries).replies
     assert pickle.loads(pickle.dumps(replies)) == replies
     assert any(isinstance(reply, SluiceError) for reply in replies)
 

@@ -67,13 +67,13 @@ def test_its_readme_tells_every_horizon_and_the_command_the_manifest_records() -
 
 
 def test_five_rows_are_too_few_and_the_answer_says_how_many_it_takes(inferencer: Inferencer, table: Table) -> None:
-    (reply,) = inferencer.answer([_query(table, 5)])
+    (reply,) = inferencer.answer([_query(table, 5)]).replies
     assert isinstance(reply, TooFewRows)
     assert reply.details == {"min_rows": 48, "rows": 5}
 
 
 def test_a_day_ahead_starts_one_hour_after_the_last_row(inferencer: Inferencer, table: Table) -> None:
-    (reply,) = inferencer.answer([_query(table, 60, steps=24)])
+    (reply,) = inferencer.answer([_query(table, 60, steps=24)]).replies
     assert isinstance(reply, bytes)
     predictions = orjson.loads(reply)["predictions"]
     last = table.frame.times[59].item()
