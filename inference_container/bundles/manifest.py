@@ -130,6 +130,16 @@ class Imported(_Part):
     versions: dict[str, str]
 
 
+class Coverage(_Part):
+    """What share of the back-test's truths an interval of the bundle's quantiles held, 0 to 1."""
+
+    #: What it promises: 0.8 lies between the levels 0.1 and 0.9.
+    interval: float = Field(gt=0, lt=1)
+    mean: float = Field(ge=0, le=1)
+    #: One per native step.
+    by_step: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(min_length=1)
+
+
 class TargetMetrics(_Part):
     """Means over the horizons of the back-test, raw units."""
 
@@ -137,6 +147,8 @@ class TargetMetrics(_Part):
     mae: float = Field(ge=0)
     persistence_rmse: float = Field(ge=0)
     seasonal_naive_rmse: float = Field(ge=0)
+    #: Empty without quantiles.
+    coverage: tuple[Coverage, ...] = ()
 
 
 class Metrics(_Part):
