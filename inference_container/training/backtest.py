@@ -1,17 +1,19 @@
 """The back-test: each horizon's error beside what two rules without any model would have made.
 
-*Persistence* says: as it is now. *Seasonal naive* says: as it was at this time of the last whole season. `pipeline`
+*Persistence* says: as it is now. *Seasonal naive* says: as it was at this time of the last whole season. `evaluation`
 runs it on the part of the data that neither fitting nor stopping has seen; every horizon is listed, lost ones included.
+Where there are bands, it also counts how many truths they held: a promise of 80 % is only worth what it held.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import TooFewRows
 from inference_container.forecasting.plan import FloatArray
+from inference_container.training.quantiles import Band
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class HorizonScore:
     persistence_mae: float
     seasonal_rmse: float
     seasonal_mae: float
+    #: Share of the truths inside each band, 0 to 1, in the order of `Backtest.bands`.
+    covered: tuple[float, ...] = field(default=(), kw_only=True)
 
     @property
     def won(self) -> bool:
@@ -39,10 +43,17 @@ class Backtest:
 
     target: str
     horizons: tuple[HorizonScore, ...]
+    #: What each band promised to hold, 0.8 for instance; empty without quantiles.
+    bands: tuple[float, ...] = ()
 
     def mean(self, name: str) -> float:
         """Mean over the horizons of one of the scores, `rmse` for instance."""
         return float(np.mean([getattr(score, name) for score in self.horizons]))
+
+    @property
+    def mean_covered(self) -> tuple[float, ...]:
+        """For each band the share of truths that it held, mean over the horizons."""
+        return tuple(float(np.mean([score.covered[at] for score in self.horizons])) for at in range(len(self.bands)))
 
     @property
     def beats_persistence(self) -> bool:
@@ -60,6 +71,7 @@ def score(
     ends: NDArray[np.int64],
     forecast: FloatArray,
     season: int,
+    bands: Sequence[Band] = (),
 ) -> Backtest:
     """Score forecasts of one target.
 
@@ -69,6 +81,7 @@ def score(
         ends: (windows,), the last input row of each window.
         forecast: (windows, horizon), raw units.
         season: steps of one season, at least 1.
+        bands: intervals around the forecast; what they hold is counted.
 
     Raises:
         TooFewRows: at some step no window has both a known truth and a season before it.
@@ -82,8 +95,8 @@ def score(
         fair = observed[rows] & np.isfinite(persistence) & np.isfinite(seasonal) & (back >= 0)
         if not bool(fair.any()):
             raise TooFewRows(f"At step {step} the back-test finds no window with a known truth and a season before it.")
-        truth = series[rows][fair]
-        rmse, mae = _errors(forecast[fair, step - 1], truth)
+        truth, said = series[rows][fair], forecast[fair, step - 1]
+        rmse, mae = _errors(said, truth)
         persistence_rmse, persistence_mae = _errors(persistence[fair], truth)
         seasonal_rmse, seasonal_mae = _errors(seasonal[fair], truth)
         scores.append(
@@ -96,23 +109,25 @@ def score(
                 persistence_mae=persistence_mae,
                 seasonal_rmse=seasonal_rmse,
                 seasonal_mae=seasonal_mae,
+                covered=tuple(_share_inside(truth - said, band.low[step - 1], band.high[step - 1]) for band in bands),
             )
         )
-    return Backtest(target, tuple(scores))
+    return Backtest(target, tuple(scores), tuple(band.share for band in bands))
 
 
 def markdown(backtests: Sequence[Backtest]) -> str:
-    """A table per target: every horizon, then the mean; who wins by RMSE in the last column."""
+    """A table per target: every horizon, then the mean; who wins by RMSE, then what share of truths each band held."""
     lines: list[str] = []
     for backtest in backtests:
+        promised = "".join(f" {share:.0%} band held |" for share in backtest.bands)
         lines += [
             f"**{backtest.target}** (RMSE / MAE, raw units)",
             "",
-            "| step | windows | model | persistence | seasonal naive | best |",
-            "|---:|---:|---:|---:|---:|---|",
+            f"| step | windows | model | persistence | seasonal naive | best |{promised}",
+            "|---:|---:|---:|---:|---:|---|" + "---:|" * len(backtest.bands),
         ]
         lines += [_row(f"{score.step}", f"{score.windows}", _figures(score), score) for score in backtest.horizons]
-        mean = HorizonScore(0, 0, *(backtest.mean(name) for name in _FIGURES))
+        mean = HorizonScore(0, 0, *(backtest.mean(name) for name in _FIGURES), covered=backtest.mean_covered)
         lines += [_row("**mean**", "", _figures(mean), mean), ""]
     return "\n".join(lines)
 
@@ -130,9 +145,14 @@ def _row(label: str, windows: str, figures: Sequence[float], score: HorizonScore
         best = "model"
     else:
         best = "persistence" if score.persistence_rmse <= score.seasonal_rmse else "seasonal naive"
-    return f"| {label} | {windows} | {' | '.join(pairs)} | {best} |"
+    covered = "".join(f" {share:.1%} |" for share in score.covered)
+    return f"| {label} | {windows} | {' | '.join(pairs)} | {best} |{covered}"
 
 
 def _errors(forecast: FloatArray, truth: FloatArray) -> tuple[float, float]:
     error = forecast - truth
     return float(np.sqrt(np.mean(error**2))), float(np.mean(np.abs(error)))
+
+
+def _share_inside(error: FloatArray, low: float, high: float) -> float:
+    return float(np.mean((error >= low) & (error <= high)))

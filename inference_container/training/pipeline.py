@@ -1,12 +1,12 @@
-"""One training run, told in order: read, report, split, scale, fit, back-test, judge, write.
+"""One training run, told in order: read, report, split, scale, fit, calibrate, back-test, judge, write.
 
 `python -m inference_container train` calls `train` and prints what it returns. A model that loses to persistence is not
 written unless the caller insists.
 """
 
 import platform
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,42 +15,41 @@ import numpy as np
 from inference_container.bundles.golden import Cell, record_golden
 from inference_container.bundles.manifest import (
     ColumnScale,
-    Metrics,
     ScalerEntry,
     Split,
-    TargetMetrics,
     Training,
     make_plan,
 )
+from inference_container.bundles.quantiles import quantiles_file
 from inference_container.bundles.writer import Draft, write_bundle
 from inference_container.errors import TooFewRows
 from inference_container.forecasting.backends.choice import open_backend
-from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.frame import Frame, frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.plan import (
-    Architecture,
-    FloatArray,
-    ForecastPlan,
-)
-from inference_container.forecasting.scaling import Scaler, fit_scaling
+from inference_container.forecasting.plan import Architecture, ForecastPlan
+from inference_container.forecasting.scaling import fit_scaling
 from inference_container.forecasting.windows import MAX_GAP_STEPS, cut_window
-from inference_container.training.backtest import Backtest, score
-from inference_container.training.data import GridReport, Series, common_step, grid_report, read_csv, regularise
+from inference_container.training.backtest import Backtest
+from inference_container.training.data import GridReport, common_step, grid_report, read_csv, regularise
+from inference_container.training.evaluation import evaluate
 from inference_container.training.fit import Progress, fit
+from inference_container.training.plot import Panel, panels
 from inference_container.training.spec import TrainSpec, check, input_of, model_of, output_of
-from inference_container.training.windows import WindowSet, cut_parts, split_rows
+from inference_container.training.windows import cut_parts, split_rows
 from serving.errors import SluiceError
 
 _GOLDEN_WINDOWS = 4
-_FORWARD_BATCH = 256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainResult:
     report: GridReport
     #: One per target.
     scores: tuple[Backtest, ...]
+    #: Validation windows behind the quantiles; 0 when they were too few for any.
+    calibrated_on: int
+    #: What a picture of the back-test shows.
+    panels: tuple[Panel, ...]
     #: The bundle; None when the model lost to persistence and that was not allowed.
     path: Path | None
 
@@ -97,10 +96,19 @@ def train(spec: TrainSpec, listener: Listener | None = None) -> TrainResult:
     parts = cut_parts(series, plan.input, plan.output, plan.scaling)
     weights = fit(plan.network, parts.train, parts.validation, spec.options, listener.progress)
 
-    backend = open_backend(plan.network, weights)
-    scores = tuple(_backtest(spec, plan, backend, series, parts.test))
+    # As it was fitted: what another backend makes of the weights is checked when a bundle is opened.
+    backend = open_backend(plan.network, weights, "auto" if spec.arch == "linear" else "torch")
+    evaluation = evaluate(plan, backend, series, parts, spec.season)
+    calibration, scores = evaluation.calibration, evaluation.scores
+    result = TrainResult(
+        report=report,
+        scores=scores,
+        calibrated_on=calibration.windows if calibration else 0,
+        panels=panels(plan, series, parts.test, evaluation),
+        path=None,
+    )
     if not spec.allow_worse and not all(each.beats_persistence for each in scores):
-        return TrainResult(report, scores, None)
+        return result
     draft = Draft(
         name=spec.name,
         created_at=spec.created_at,
@@ -120,45 +128,12 @@ def train(spec: TrainSpec, listener: Listener | None = None) -> TrainResult:
             cli=spec.cli,
             versions=_versions(spec.arch),
         ),
-        metrics=_metrics(scores),
+        metrics=evaluation.metrics,
     )
     golden = record_golden(Inferencer(plan, backend), _golden_windows(table.frame, plan))
-    return TrainResult(report, scores, write_bundle(draft, weights, golden, spec.out))
-
-
-def _backtest(
-    spec: TrainSpec, plan: ForecastPlan, backend: Backend, series: Series, test: WindowSet
-) -> Iterator[Backtest]:
-    scaled = np.concatenate(
-        [
-            backend.forward(test.inputs(test.ends[start : start + _FORWARD_BATCH]))
-            for start in range(0, len(test.ends), _FORWARD_BATCH)
-        ]
-    )
-    positions = plan.network.target_positions
-    forecast: FloatArray = Scaler(plan.scaling).select(positions).invert(scaled)
-    season = spec.season or _season(plan.input.freq_seconds)
-    for at, (name, position) in enumerate(zip(plan.output.targets, positions, strict=True)):
-        truth, observed = series.grid.values[:, position], series.observed[:, position]
-        yield score(name, truth, observed, test.ends, forecast[:, :, at], season)
-
-
-def _season(freq_seconds: int) -> int:
-    day, week = 86_400, 604_800
-    return max(1, (day if freq_seconds * 2 <= day else week) // freq_seconds)
-
-
-def _metrics(scores: Sequence[Backtest]) -> Metrics:
-    targets = {
-        each.target: TargetMetrics(
-            rmse=each.mean("rmse"),
-            mae=each.mean("mae"),
-            persistence_rmse=each.mean("persistence_rmse"),
-            seasonal_naive_rmse=each.mean("seasonal_rmse"),
-        )
-        for each in scores
-    }
-    return Metrics(targets=targets, n_windows=max(score.windows for each in scores for score in each.horizons))
+    quantiles = quantiles_file(calibration.quantiles, spec.targets, calibration.windows) if calibration else None
+    path = write_bundle(draft, weights, golden, spec.out, quantiles.encode() if quantiles else None)
+    return replace(result, path=path)
 
 
 def _golden_windows(frame: Frame, plan: ForecastPlan) -> list[dict[str, list[Cell]]]:

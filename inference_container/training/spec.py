@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,6 +24,9 @@ from inference_container.forecasting.plan import TIME_COLUMNS, Architecture, Cal
 from inference_container.forecasting.scaling import ScalerKind
 from inference_container.training.fit import FitOptions
 from serving.errors import InvalidInput
+
+#: Every calendar feature there is, in the order that training gives them unless told otherwise.
+CALENDAR: tuple[CalendarName, ...] = get_args(CalendarName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ class TrainSpec:
     gap_policy: GapPolicy = "reject"
     nan_policy: NanPolicy = "reject"
     scaler: ScalerKind = "standard"
-    calendar: tuple[CalendarName, ...] = ("minute_of_day", "day_of_week", "day_of_year")
+    #: In the order of the network's inputs; may be empty.
+    calendar: tuple[CalendarName, ...] = CALENDAR
     #: Steps that may be asked for by feeding forecasts back; None: the horizon, no feeding back.
     max_steps: int | None = None
     hidden: int = 64
@@ -56,6 +61,19 @@ class TrainSpec:
     season: int | None = None
     allow_worse: bool = False
     options: FitOptions = field(default_factory=FitOptions)
+
+
+def parse_calendar(names: str) -> tuple[CalendarName, ...]:
+    """Calendar names from a comma-separated list; an empty text is an empty list.
+
+    Raises:
+        InvalidInput: a name that is none of ours, named.
+    """
+    asked = [name.strip() for name in names.split(",")] if names.strip() else []
+    unknown = [name for name in asked if name not in CALENDAR]
+    if unknown:
+        raise InvalidInput(f"No calendar feature is named {', '.join(unknown)}; there are {', '.join(CALENDAR)}.")
+    return tuple(known for name in asked for known in CALENDAR if known == name)
 
 
 def check(spec: TrainSpec) -> None:

@@ -3,6 +3,7 @@ import pytest
 
 from inference_container.errors import TooFewRows
 from inference_container.training.backtest import Backtest, markdown, score
+from inference_container.training.quantiles import Band
 
 #: Two "days" of three steps: 0 1 2 | 10 11 12 | 20
 _SERIES = np.array([0.0, 1.0, 2.0, 10.0, 11.0, 12.0, 20.0])
@@ -54,3 +55,18 @@ def test_the_table_lists_every_horizon_and_says_who_was_best() -> None:
     assert "**mean**" in rows[-1]
     assert not backtest.beats_persistence
     assert backtest.beats_seasonal_naive
+
+
+def test_a_band_is_counted_on_the_same_windows_and_its_edges_belong_to_it() -> None:
+    narrow = Band(0.8, low=np.array([0.0, -1.0]), high=np.array([0.0, 1.0]))
+    wide = Band(0.95, low=np.array([-9.0, -9.0]), high=np.array([9.0, 9.0]))
+    # Errors: 0, 0 one step ahead; -2, 0 two steps ahead.
+    backtest = score(
+        "load", _SERIES, _SEEN, np.array([2, 3]), np.array([[10.0, 13.0], [11.0, 12.0]]), 3, [narrow, wide]
+    )
+    assert [step.covered for step in backtest.horizons] == [(1.0, 1.0), (0.5, 1.0)]
+    assert backtest.mean_covered == (0.75, 1.0)
+    lines = markdown([backtest]).splitlines()
+    assert lines[2].endswith("| best | 80% band held | 95% band held |")
+    assert lines[-1].endswith("| model | 75.0% | 100.0% |")
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
