@@ -18,7 +18,7 @@ from serving.errors import SluiceError
 
 if TYPE_CHECKING:
     from inference_container.training.data import GridReport
-    from inference_container.training.fit import Progress
+    from inference_container.training.pipeline import TrainResult
 
 app = typer.Typer(
     name="inference_container",
@@ -31,6 +31,8 @@ bundle_app = typer.Typer(help="Look at a bundle, or check it.", no_args_is_help=
 app.add_typer(bundle_app, name="bundle")
 
 _BundlePath = Annotated[Path, typer.Argument(help="Directory of the bundle.", show_default=False)]
+
+_NO_QUANTILES = "quantiles: none, at some step the validation part holds no known truth"
 
 
 @contextmanager
@@ -80,10 +82,14 @@ def train(
     out: Annotated[Path, typer.Option(help="Directory that receives the bundle's directory.")] = Path("bundles"),
     time: Annotated[str, typer.Option(help="The time column: ISO-8601, UTC unless it says otherwise.")] = "time",
     columns: Annotated[str, typer.Option(help="Inputs, comma-separated, in order; default: the targets.")] = "",
+    calendar: Annotated[
+        str, typer.Option(help="What the network is told of the time, comma-separated, in order; may be empty.")
+    ] = "minute_of_day,day_of_week,day_of_year",
     input_len: Annotated[int, typer.Option(min=1, help="Rows the model reads.")] = 48,
     horizon: Annotated[int, typer.Option(min=1, help="Steps of one forward pass.")] = 24,
     max_steps: Annotated[
-        int | None, typer.Option(min=1, help="Feed forecasts back to reach this far; every column must be a target.")
+        int | None,
+        typer.Option(min=1, help="Feed forecasts back to reach this far; inputs that are no targets keep their value."),
     ] = None,
     model: Annotated[Literal["gru", "lstm", "linear"], typer.Option(help="Architecture.")] = "gru",
     name: Annotated[str, typer.Option(help="Name of the bundle and its directory; default: file-target-model.")] = "",
@@ -103,13 +109,16 @@ def train(
     seed: Annotated[int, typer.Option(help="The same seed, data and versions give the same bundle.")] = 0,
     allow_worse: Annotated[bool, typer.Option("--allow-worse", help="Write it even if it loses.")] = False,
 ) -> None:
-    """Train a model, back-test it and write a bundle. Status 1 when it loses to persistence."""
+    """Train a model, back-test it and write a bundle with its quantiles. Status 1 when it loses to persistence."""
     from inference_container.training.backtest import markdown
+    from inference_container.training.console import epochs_shown
     from inference_container.training.fit import FitOptions
     from inference_container.training.pipeline import Listener
     from inference_container.training.pipeline import train as run_training
-    from inference_container.training.spec import TrainSpec
+    from inference_container.training.spec import TrainSpec, parse_calendar
 
+    with _plain_errors():
+        calendar_names = parse_calendar(calendar)
     spec = TrainSpec(
         csv=csv,
         time_column=time,
@@ -126,6 +135,7 @@ def train(
         gap_policy=gap_policy,
         nan_policy=nan_policy,
         scaler=scaler,
+        calendar=calendar_names,
         max_steps=max_steps,
         hidden=hidden,
         layers=layers,
@@ -141,13 +151,16 @@ def train(
             weight_decay=weight_decay,
         ),
     )
-    with _plain_errors():
-        result = run_training(spec, Listener(report=_show_report, progress=_show_progress))
+    with _plain_errors(), epochs_shown(epochs) as show_progress:
+        result = run_training(spec, Listener(report=_show_report, progress=show_progress))
     typer.echo(markdown(result.scores))
     if result.path is None:
         typer.echo("The model loses to persistence; no bundle was written (--allow-worse writes it).", err=True)
         raise typer.Exit(1)
     typer.echo(f"bundle: {result.path}")
+    typer.echo(f"quantiles: {result.calibrated_on} validation windows" if result.calibrated_on else _NO_QUANTILES)
+    with _plain_errors():
+        typer.echo(_draw_backtest(result, result.path, name=spec.name))
 
 
 @bundle_app.command("show")
@@ -181,11 +194,14 @@ def _show_report(report: "GridReport") -> None:
         typer.echo(line)
 
 
-def _show_progress(progress: "Progress") -> None:
-    mark = " *" if progress.best else ""
-    typer.echo(
-        f"epoch {progress.epoch}: train {progress.train_loss:.4f} validation {progress.validation_loss:.4f}{mark}"
-    )
+def _draw_backtest(result: "TrainResult", beside: Path, name: str) -> str:
+    from inference_container.training.plot import NAME, draw
+
+    picture = draw(result.panels, f"{name}: back-test on the last part of the data")
+    if picture is None:
+        return "plot: none, matplotlib is not installed"
+    (beside / NAME).write_bytes(picture)
+    return f"plot: {beside / NAME}"
 
 
 if __name__ == "__main__":
