@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-
-from inference_container.bundles.golden import Cell, record_golden
+from inference_container.bundles.golden import record_golden
+from inference_container.bundles.golden_windows import cut_golden_windows
 from inference_container.bundles.manifest import (
     ColumnScale,
     ScalerEntry,
@@ -22,13 +21,10 @@ from inference_container.bundles.manifest import (
 )
 from inference_container.bundles.quantiles import quantiles_file
 from inference_container.bundles.writer import Draft, write_bundle
-from inference_container.errors import TooFewRows
 from inference_container.forecasting.backends.choice import open_backend
-from inference_container.forecasting.frame import Frame, frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.plan import Architecture, ForecastPlan
+from inference_container.forecasting.plan import Architecture
 from inference_container.forecasting.scaling import fit_scaling
-from inference_container.forecasting.windows import MAX_GAP_STEPS, cut_window
 from inference_container.training.backtest import Backtest
 from inference_container.training.data import GridReport, common_step, grid_report, read_csv, regularise
 from inference_container.training.evaluation import evaluate
@@ -36,9 +32,6 @@ from inference_container.training.fit import Progress, fit
 from inference_container.training.plot import Panel, panels
 from inference_container.training.spec import TrainSpec, check, input_of, model_of, output_of
 from inference_container.training.windows import cut_parts, split_rows
-from serving.errors import SluiceError
-
-_GOLDEN_WINDOWS = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,37 +123,10 @@ def train(spec: TrainSpec, listener: Listener | None = None) -> TrainResult:
         ),
         metrics=evaluation.metrics,
     )
-    golden = record_golden(Inferencer(plan, backend), _golden_windows(table.frame, plan))
+    golden = record_golden(Inferencer(plan, backend), cut_golden_windows(table.frame, plan))
     quantiles = quantiles_file(calibration.quantiles, spec.targets, calibration.windows) if calibration else None
     path = write_bundle(draft, weights, golden, spec.out, quantiles.encode() if quantiles else None)
     return replace(result, path=path)
-
-
-def _golden_windows(frame: Frame, plan: ForecastPlan) -> list[dict[str, list[Cell]]]:
-    """Windows of the raw file, from its tail backwards, as a client would send them."""
-    reach = (plan.input.input_len - 1 + MAX_GAP_STEPS) * plan.step
-    found: list[dict[str, list[Cell]]] = []
-    # Spread over the last part of the file, so that they do not all show the same weather.
-    stride = max(1, len(frame.times) // (8 * _GOLDEN_WINDOWS))
-    for end in range(len(frame.times) - 1, -1, -stride):
-        start = int(np.searchsorted(frame.times, frame.times[end] - reach))
-        rows = slice(start, end + 1)
-        data: dict[str, list[Cell]] = {
-            plan.input.time_columns[0]: [moment.isoformat() for moment in frame.times[rows].tolist()]
-        }
-        for position, name in enumerate(plan.input.columns):
-            values = frame.values[rows, position].tolist()
-            data[name] = [None if value != value else value for value in values]
-        try:
-            cut_window(frame_from_columns(data, plan.input), plan.input)
-        except SluiceError:
-            continue  # a hole: such a window would be refused in production too
-        found.append(data)
-        if len(found) == _GOLDEN_WINDOWS:
-            return found
-    if len(found) < 2:
-        raise TooFewRows("Fewer than two windows of the file can serve as golden windows.", rows=len(frame.times))
-    return found
 
 
 def _versions(arch: Architecture) -> dict[str, str]:
