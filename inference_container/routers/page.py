@@ -1,0 +1,212 @@
+"""`GET /`: a page for browsers, service info for everybody else; `GET /model`: the card of the model that is served.
+
+The page's files come from `inference_container.page`. What the page shows it asks for at the same routes as everyone.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Protocol
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse, Response
+
+from inference_container.page import INDEX, SAMPLE, Asset, load_assets, load_sample
+from inference_container.services.ports import Predictor, ServedModel
+from serving.errors import NotFound, NotReady
+from serving.http.accept import prefers
+from serving.http.problems import declared
+
+#: Nothing from elsewhere, nothing inline, no frame around it: a column's name can not become a script here.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        *("script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:"),
+        *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"),
+    )
+)
+_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Kept, and asked about each time: an old script under a new page would fail in ways nobody can explain.
+    "Cache-Control": "no-cache",
+}
+_LINKS: Mapping[str, str] = {
+    "docs": "/docs",
+    "openapi": "/openapi.json",
+    "health": "/healthz",
+    "ready": "/ready",
+    "metrics": "/metrics",
+    "model": "/model",
+    "predict": "/predict",
+}
+
+
+class Coverage(BaseModel):
+    """What share of the back-test's truths lay inside an interval of the quantiles."""
+
+    interval: float = Field(description="What was promised: 0.8 lies between the levels 0.1 and 0.9.")
+    mean: float
+
+
+class Score(BaseModel):
+    """Mean over the horizon, in the units of the target."""
+
+    rmse: float
+    mae: float
+    persistence_rmse: float = Field(description="Of repeating the last value.")
+    seasonal_naive_rmse: float = Field(description="Of repeating the value of one season ago.")
+    coverage: tuple[Coverage, ...] = ()
+
+
+class BackTest(BaseModel):
+    targets: dict[str, Score]
+    n_windows: int
+
+
+class ModelCard(BaseModel):
+    """What is served now, what it reads and how good it was."""
+
+    bundle_id: str
+    name: str
+    arch: str | None
+    backend: str
+    origin: Literal["trained", "imported", "unknown"]
+    created_at: datetime | None
+    columns: tuple[str, ...] = Field(description="What a series must hold beside its times.")
+    targets: tuple[str, ...]
+    time_columns: tuple[str, ...] = Field(description="Names that the time column may have without being told.")
+    input_len: int = Field(description="Rows that the model reads.")
+    freq_seconds: int = Field(description="One step.")
+    horizon: int = Field(description="Steps of one pass.")
+    max_steps: int = Field(description="Steps that can be asked for; beyond the horizon forecasts are fed back.")
+    held: tuple[str, ...] = Field(description="Inputs that keep their last value beyond the horizon.")
+    calendar: tuple[str, ...]
+    nan_policy: str | None
+    gap_policy: str | None
+    quantile_levels: tuple[float, ...] = Field(description="Empty when the bundle holds no quantiles.")
+    metrics: BackTest | None = Field(description="Null when the bundle came without a back-test.")
+    sample: str | None = Field(description="Where to get a CSV file that fits this model; null when there is none.")
+
+
+class ServiceInfo(BaseModel):
+    service: Literal["inference-api"] = "inference-api"
+    version: str
+    build_version: str
+    model: ModelCard | None = Field(description="Null until a bundle is verified.")
+    links: dict[str, str]
+
+
+class _Network(BaseModel):
+    arch: str | None = None
+
+
+class _Input(BaseModel):
+    time_column: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+    nan_policy: str | None = None
+    gap_policy: str | None = None
+
+
+class _Output(BaseModel):
+    held: tuple[str, ...] = ()
+
+
+class _Described(BaseModel):
+    """The parts of a manifest that a card repeats, as `ServedModel.card` holds them."""
+
+    created_at: datetime | None = None
+    model: _Network = _Network()
+    input: _Input = _Input()
+    output: _Output = _Output()
+    training: dict[str, object] | None = None
+    imported: dict[str, object] | None = None
+    metrics: BackTest | None = None
+
+
+class Served(Protocol):
+    """What these routes look at."""
+
+    @property
+    def pool(self) -> Predictor: ...
+
+    @property
+    def build_version(self) -> str: ...
+
+
+def page_router(runtime: Served, version: str) -> APIRouter:
+    """Reads the page's files once, here."""
+    router = APIRouter(tags=["page"])
+    assets, sample = dict(load_assets()), load_sample()
+    index = assets.pop(INDEX)
+    assets[SAMPLE] = sample.asset
+
+    def card() -> ModelCard | None:
+        model = runtime.pool.model
+        if model is None:
+            return None
+        fits = sample.fits(model.columns, model.freq_seconds, model.input_len)
+        return _card(model, f"/page/{SAMPLE}" if fits else None)
+
+    @router.get(
+        "/",
+        summary="A page for browsers, service info for everybody else",
+        response_class=JSONResponse,
+        responses={200: {"model": ServiceInfo, "content": {"text/html": {"schema": {"type": "string"}}}}},
+    )
+    async def root(request: Request) -> Response:
+        if prefers("text/html", "application/json", request.headers.getlist("accept")):
+            return _answer(request, index, {"Vary": "Accept"})
+        info = ServiceInfo(version=version, build_version=runtime.build_version, model=card(), links=dict(_LINKS))
+        return JSONResponse(info.model_dump(mode="json"), headers={"Vary": "Accept", "Cache-Control": "no-cache"})
+
+    @router.get("/model", summary="The card of the model that is served", responses=declared(503))
+    async def model() -> ModelCard:
+        found = card()
+        if found is None:
+            raise NotReady("There is no model yet: it is still loading, or there is none to load. /ready says which.")
+        return found
+
+    @router.get("/page/{name}", include_in_schema=False)
+    async def asset(request: Request, name: str) -> Response:
+        if name not in assets:
+            raise NotFound("The page has no such file.")
+        return _answer(request, assets[name], {})
+
+    return router
+
+
+def _card(model: ServedModel, sample: str | None) -> ModelCard:
+    told = _Described.model_validate(model.card)
+    return ModelCard(
+        bundle_id=model.bundle_id,
+        name=model.name,
+        arch=told.model.arch,
+        backend=model.backend,
+        origin="trained" if told.training else "imported" if told.imported else "unknown",
+        created_at=told.created_at,
+        columns=model.columns,
+        targets=model.targets,
+        time_columns=told.input.time_column,
+        input_len=model.input_len,
+        freq_seconds=model.freq_seconds,
+        horizon=model.horizon,
+        max_steps=model.max_steps,
+        held=told.output.held,
+        calendar=told.input.calendar,
+        nan_policy=told.input.nan_policy,
+        gap_policy=told.input.gap_policy,
+        quantile_levels=model.quantile_levels,
+        metrics=told.metrics,
+        sample=sample,
+    )
+
+
+def _answer(request: Request, asset: Asset, more: Mapping[str, str]) -> Response:
+    """The file, or 304 for a caller that has it."""
+    headers = {**_HEADERS, **more, "ETag": asset.etag}
+    held = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if asset.etag in held or "*" in held:
+        return Response(status_code=304, headers=headers)
+    return Response(asset.body, media_type=asset.media_type, headers=headers)
