@@ -78,16 +78,18 @@ function reach(points) {
   return points.reduce(([low, high], [, value]) => [Math.min(low, value), Math.max(high, value)], [Infinity, -Infinity]);
 }
 
-/** Heads and rows of the forecast, as text: what the table shows. `write` turns a number into text. */
-export function forecastRows(all, write) {
+/** Heads and rows of the forecast as text. `writer` gets a column's numbers and returns what writes each of them. */
+export function forecastRows(all, writer) {
   const heads = ["Time (UTC)"], columns = [];
+  const add = (head, values) => {
+    heads.push(head);
+    columns.push(values.map(writer(values)));
+  };
   for (const view of all) {
-    heads.push(view.target);
-    columns.push(view.ahead.map(([, value]) => write(value)));
+    add(view.target, view.ahead.map(([, value]) => value));
     const edges = view.bands.flatMap((band) => [[band.lowLevel, 1, band], [band.highLevel, 2, band]]);
     for (const [level, side, band] of edges.sort((one, other) => one[0] - other[0])) {
-      heads.push(`${view.target} q${level}`);
-      columns.push(band.points.map((point) => write(point[side])));
+      add(`${view.target} q${level}`, band.points.map((point) => point[side]));
     }
   }
   return { heads, rows: all[0].ahead.map(([at], index) => [time(at), ...columns.map((column) => column[index])]) };
@@ -95,7 +97,7 @@ export function forecastRows(all, write) {
 
 /** The same as a CSV file, in full precision. */
 export function toCsv(all) {
-  const { heads, rows } = forecastRows(all, String);
+  const { heads, rows } = forecastRows(all, () => String);
   const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   return [heads, ...rows].map((cells) => cells.map(quoted).join(",")).join("\n") + "\n";
 }

@@ -3,7 +3,7 @@
 import { describe, forecastRows, recent, toCsv, views } from "./answer.js";
 import { chart } from "./chart.js";
 import { byId, html, table } from "./dom.js";
-import { number, plural } from "./words.js";
+import { columnWriter, number, plural } from "./words.js";
 
 /** A table of thousands of rows makes a screen reader and a phone slow; the file holds them all. */
 const MOST_TABLED = 500;
@@ -75,7 +75,7 @@ function drawAll() {
 }
 
 function tabulate(all) {
-  const { heads, rows } = forecastRows(all, number);
+  const { heads, rows } = forecastRows(all, columnWriter);
   const cut = rows.length > MOST_TABLED;
   const caption = cut ? `The first ${MOST_TABLED} of ${rows.length} steps; the file has all of them` : "The forecast, step by step";
   byId("table").replaceChildren(table(caption, heads, rows.slice(0, MOST_TABLED)));

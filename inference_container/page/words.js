@@ -20,6 +20,14 @@ export function number(value) {
   return value === null ? "none" : NUMBER.format(value);
 }
 
+/** Writes the numbers of one column with the same count of decimals, so that they can be compared down the page. */
+export function columnWriter(values) {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const decimals = largest > 0 ? Math.min(8, Math.max(0, 4 - Math.floor(Math.log10(largest)))) : 0;
+  const format = new Intl.NumberFormat("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+  return (value) => format.format(value);
+}
+
 export function time(at) {
   const text = new Date(at).toISOString();
   const end = at % 1000 !== 0 ? 23 : at % MINUTE !== 0 ? 19 : 16;
