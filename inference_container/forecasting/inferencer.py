@@ -1,153 +1,212 @@
 """One forecast, or a batch of them: the only place where a model answers.
 
 Worker processes call `answer` with what crossed the pipe; the golden check, the demo and the claims door call
-`forecast`. Both take the same road: window, features, one forward for the whole batch, back to raw units.
+`forecast`. There are two roads to a window: `json_batch` takes the plain requests of a batch together, everything else
+goes through its codec, `frame` and `windows` one by one. From the windows on there is one road for all.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import HorizonTooLong, InvalidSeries, InvalidTimestamps, NonFiniteForecast
 from inference_container.forecasting.backends.protocol import Backend
-from inference_container.forecasting.calendar import calendar_features
+from inference_container.forecasting.bands import bands, refuse_unavailable
 from inference_container.forecasting.codecs import codec_for
+from inference_container.forecasting.codecs.json import encode_batch, with_timings
 from inference_container.forecasting.codecs.protocol import AnswerContext, Forecast
 from inference_container.forecasting.frame import Frame
-from inference_container.forecasting.messages import Answered, ForecastQuery, ForecastReply, HeadedReply, StageTimings
-from inference_container.forecasting.plan import Float32Array, FloatArray, ForecastPlan, TimeArray
-from inference_container.forecasting.scaling import Scaler
+from inference_container.forecasting.json_batch import PlainBatch, read_plain
+from inference_container.forecasting.messages import Answered, ForecastQuery, ForecastReply, StageTimings
+from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.rollout import Rollout
 from inference_container.forecasting.timestamps import LATEST
-from inference_container.forecasting.windows import Window, cut_window, features, window_times
+from inference_container.forecasting.windows import Window, cut_window
 from serving.errors import SluiceError, WorkFailed
 
-#: Scaled inputs beyond this are refused: products of them would leave float32 and blame the model for the input.
-_MAX_SCALED = 1e30
 _TOO_LARGE = "The series holds values too large to compute with."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A query that may be forecast: its window, and how far to go."""
+    """A query that may be forecast: its window, how far to go, and which quantiles to add."""
 
     window: Window
     steps: int
+    levels: tuple[float, ...] = ()
 
 
-_Outcome: TypeAlias = Forecast | SluiceError
+@dataclass(frozen=True, slots=True, eq=False)
+class _Computed:
+    """Forecasts of a batch, and what to say where there is none."""
+
+    #: (batch, at least the most steps asked for, targets), raw units.
+    values: FloatArray
+    #: By row of the batch.
+    faults: dict[int, SluiceError]
+    calls: int
 
 
 class Inferencer:
     """A plan and a backend, ready to answer. Blocking and not thread-safe: it belongs to one thread or process."""
 
-    def __init__(self, plan: ForecastPlan, backend: Backend, *, identifier: str = "default") -> None:
-        """`identifier` is echoed in every answer; it names the deployment, not the model."""
+    def __init__(
+        self,
+        plan: ForecastPlan,
+        backend: Backend,
+        *,
+        identifier: str = "default",
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """`identifier` is echoed in every answer; it names the deployment, not the model. `timer` gives seconds."""
         self.plan = plan
         self.backend = backend
         self.identifier = identifier
-        self._scaler = Scaler(plan.scaling)
-        self._target_scaler = Scaler(plan.target_scaling)
+        self._rollout = Rollout(plan, backend)
+        self._context = AnswerContext(identifier, plan)
+        self._timer = timer
 
     def answer(self, queries: Sequence[ForecastQuery]) -> Answered:
         """A reply per query, in their order; a query that can not be answered gets its own error.
 
         What the network itself raises goes through: it concerns the batch, and the process decides what to do.
         """
-        prepared = [self._prepare(query) for query in queries]
-        jobs = [each for each in prepared if isinstance(each, _Job)]
-        outcomes = iter(self._run(jobs))
-        replies: list[ForecastReply] = []
-        for query, each in zip(queries, prepared, strict=True):
-            outcome = next(outcomes) if isinstance(each, _Job) else each
-            replies.append(outcome if isinstance(outcome, SluiceError) else self._encode(query, outcome))
-        return Answered(replies, StageTimings(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1))
+        laps = [self._timer()]
+        plain = read_plain(queries, self.plan)
+        replies, jobs = self._take_carefully(queries, plain)
+        last = np.concatenate((plain.last, [job.window.last for job in jobs.values()])) if jobs else plain.last
+        steps = np.concatenate((plain.steps, [job.steps for job in jobs.values()])) if jobs else plain.steps
+        values = np.concatenate((plain.values, [job.window.values for job in jobs.values()])) if jobs else plain.values
+        laps.append(self._timer())
+        computed = self._compute(values, last, steps, laps)
+        for row, fault in computed.faults.items():
+            replies[(*plain.positions, *jobs)[row]] = fault
+        self._encode_plain(queries, plain, computed, replies)
+        for row, (position, job) in enumerate(jobs.items(), start=len(plain.positions)):
+            if row not in computed.faults:
+                replies[position] = self._encode(queries[position], job, computed.values[row])
+        laps.append(self._timer())
+        timings = _timings(laps, computed.calls)
+        return Answered([_finished(query, replies[at], timings) for at, query in enumerate(queries)], timings)
 
-    def forecast(self, frame: Frame, steps: int) -> Forecast:
-        """Forecast `steps` rows after the last one of `frame`.
+    def forecast(self, frame: Frame, steps: int, levels: tuple[float, ...] = ()) -> Forecast:
+        """Forecast `steps` rows after the last one of `frame`, with quantiles of these levels (rising).
 
         Raises:
-            InvalidSeries: the series or the number of steps does not suit the model.
+            InvalidSeries: the series, the number of steps or the levels do not suit the model.
             NonFiniteForecast: the model answered NaN or infinity.
         """
-        (outcome,) = self._run([self._job(frame, steps)])
-        if isinstance(outcome, SluiceError):
-            raise outcome
-        return outcome
+        job = self._job(frame, steps, levels)
+        computed = self._compute(job.window.values[np.newaxis], np.array([job.window.last]), np.array([steps]), [])
+        for fault in computed.faults.values():
+            raise fault
+        return self._forecast(job, computed.values[0])
 
     def warm_up(self, batch: int) -> None:
         """Run a batch of that size once, so that the first caller does not pay for first-time allocations."""
-        plan = self.plan.input
-        values = np.tile(np.array(self.plan.scaling.center), (batch, plan.input_len, 1))
-        times = window_times(np.zeros(batch, dtype="datetime64[us]"), plan)
-        self.backend.forward(features(values, times, plan, self._scaler))
+        values = np.tile(np.array(self.plan.scaling.center), (batch, self.plan.input.input_len, 1))
+        self.backend.forward(self._rollout.features(values, np.zeros(batch, dtype="datetime64[us]")))
+
+    def _take_carefully(
+        self, queries: Sequence[ForecastQuery], plain: PlainBatch
+    ) -> tuple[dict[int, ForecastReply], dict[int, _Job]]:
+        """The queries that are not plain: errors and jobs, by position."""
+        replies: dict[int, ForecastReply] = {}
+        jobs: dict[int, _Job] = {}
+        for position in sorted(set(range(len(queries))).difference(plain.positions)):
+            prepared = self._prepare(queries[position])
+            if isinstance(prepared, _Job):
+                jobs[position] = prepared
+            else:
+                replies[position] = prepared
+        return replies, jobs
 
     def _prepare(self, query: ForecastQuery) -> _Job | SluiceError:
         try:
             request = codec_for(query.kind).decode(query, self.plan)
-            return self._job(request.frame, request.inference_length)
+            return self._job(request.frame, request.inference_length, request.quantiles)
         except SluiceError as error:
             return error
         except Exception as error:
             # Bodies come from outside: what none of us foresaw in one must not take its neighbours along.
             return WorkFailed(f"The request could not be prepared: {type(error).__name__}.")
 
-    def _job(self, frame: Frame, steps: int) -> _Job:
+    def _job(self, frame: Frame, steps: int, levels: tuple[float, ...]) -> _Job:
         output = self.plan.output
         if not 1 <= steps <= output.max_steps:
             raise HorizonTooLong(
                 f"The model forecasts 1 to {output.max_steps} steps; {steps} were asked for.",
                 max_inference_length=output.max_steps,
             )
+        refuse_unavailable(self.plan, levels, steps)
         window = cut_window(frame, self.plan.input)
         if LATEST - window.last < steps * self.plan.step:
             raise InvalidTimestamps("The forecast would reach beyond the year 9999.")
-        return _Job(window, steps)
+        return _Job(window, steps, levels)
 
-    def _run(self, jobs: Sequence[_Job]) -> list[_Outcome]:
-        if not jobs:
-            return []
-        last = np.array([job.window.last for job in jobs])
-        windows = np.stack([job.window.values for job in jobs])
-        rows = features(windows, window_times(last, self.plan.input), self.plan.input, self._scaler)
-        sound: NDArray[np.bool_] = np.abs(rows).max(axis=(1, 2)) < _MAX_SCALED
-        raw = self._reach(rows, last, np.where(sound, [job.steps for job in jobs], 0))
-        return [
-            self._outcome(job, raw[position, : job.steps]) if sound[position] else InvalidSeries(_TOO_LARGE)
-            for position, job in enumerate(jobs)
-        ]
+    def _compute(self, values: FloatArray, last: TimeArray, steps: NDArray[np.int64], laps: list[float]) -> _Computed:
+        """Forecasts for windows (batch, input_len, columns); a time is added to `laps` after each of three stages."""
+        rows = self._rollout.features(values, last)
+        sound = self._rollout.sound(rows)
+        laps.append(self._timer())
+        # 0 steps: what is not sound never reaches the network.
+        reached = self._rollout.reach(rows, last, np.where(sound, steps, 0))
+        laps.append(self._timer())
+        raw = self._rollout.raw(reached.values)
+        faults: dict[int, SluiceError] = {int(row): InvalidSeries(_TOO_LARGE) for row in np.flatnonzero(~sound)}
+        if not bool(np.isfinite(raw).all()):
+            # Steps beyond those asked for may be anything.
+            faults |= {
+                row: NonFiniteForecast()
+                for row, asked in enumerate(steps.tolist())
+                if not bool(np.isfinite(raw[row, :asked]).all())
+            }
+        laps.append(self._timer())
+        return _Computed(raw, faults, reached.calls)
 
-    def _reach(self, rows: Float32Array, last: TimeArray, steps: NDArray[np.int64]) -> FloatArray:
-        """Raw targets, (batch, at least max(steps), targets): one forward per horizon for the rows still going on."""
-        horizon = self.plan.output.horizon
-        found = np.zeros((len(rows), -(-int(steps.max()) // horizon) * horizon, self.plan.network.targets))
-        active = np.arange(len(rows))
-        for done in range(0, found.shape[1], horizon):
-            going_on = steps[active] > done
-            rows, active = rows[going_on], active[going_on]
-            forecast = self.backend.forward(rows)
-            found[active, done : done + horizon] = forecast
-            if done + horizon < found.shape[1]:
-                rows = self._fed_back(rows, forecast, last[active], done)
-        return self._target_scaler.invert(found)
+    def _encode_plain(
+        self,
+        queries: Sequence[ForecastQuery],
+        plain: PlainBatch,
+        computed: _Computed,
+        replies: dict[int, ForecastReply],
+    ) -> None:
+        asked = plain.steps.tolist()
+        for steps in set(asked):
+            rows = [row for row, each in enumerate(asked) if each == steps and row not in computed.faults]
+            positions = [plain.positions[row] for row in rows]
+            answers = encode_batch(
+                [queries[position].req_id for position in positions],
+                self._times(plain.last[rows], steps),
+                computed.values[rows, :steps],
+                self._context,
+            )
+            replies.update(zip(positions, answers, strict=True))
 
-    def _fed_back(self, rows: Float32Array, forecast: Float32Array, last: TimeArray, done: int) -> Float32Array:
-        """The next windows of a recursive forecast: the oldest rows leave, the forecast rows enter."""
-        steps = self.plan.step * np.arange(done + 1, done + 1 + forecast.shape[1])
-        times: TimeArray = last[:, np.newaxis] + steps
-        # Every column is a target here (the manifest checks it), but not in the order of the inputs.
-        order = np.argsort(self.plan.network.target_positions)
-        entering = np.concatenate((forecast[..., order], calendar_features(times, self.plan.input.calendar)), axis=-1)
-        joined = np.concatenate((rows, entering.astype(np.float32)), axis=1)
-        return np.ascontiguousarray(joined[:, -self.plan.input.input_len :])
+    def _encode(self, query: ForecastQuery, job: _Job, values: FloatArray) -> ForecastReply:
+        return codec_for(query.kind).encode(query, self._forecast(job, values), self._context)
 
-    def _outcome(self, job: _Job, values: FloatArray) -> _Outcome:
-        if not bool(np.all(np.isfinite(values))):
-            return NonFiniteForecast()
-        times = job.window.last + self.plan.step * np.arange(1, job.steps + 1)
-        return Forecast(self.plan.output.targets, times, values)
+    def _forecast(self, job: _Job, values: FloatArray) -> Forecast:
+        values = values[: job.steps]
+        times = self._times(job.window.last, job.steps)
+        quantiles = bands(self.plan, job.levels, values) if job.levels else None
+        return Forecast(self.plan.output.targets, times, values, job.levels, quantiles)
 
-    def _encode(self, query: ForecastQuery, forecast: Forecast) -> bytes | HeadedReply:
-        return codec_for(query.kind).encode(query, forecast, AnswerContext(self.identifier, self.plan))
+    def _times(self, last: TimeArray | np.datetime64, steps: int) -> TimeArray:
+        """Times of the forecast rows, as a new last axis of that many steps."""
+        times: TimeArray = np.asarray(last)[..., np.newaxis] + self.plan.step * np.arange(1, steps + 1)
+        return times
+
+
+def _timings(laps: Sequence[float], calls: int) -> StageTimings:
+    decoded, prepared, predicted, inverted, encoded = (1000.0 * (b - a) for a, b in pairwise(laps))
+    return StageTimings(decoded, prepared, predicted, inverted, encoded, 1000.0 * (laps[-1] - laps[0]), calls)
+
+
+def _finished(query: ForecastQuery, reply: ForecastReply, timings: StageTimings) -> ForecastReply:
+    wanted = query.options is not None and query.options.timings and isinstance(reply, bytes)
+    return with_timings(reply, timings) if wanted and isinstance(reply, bytes) else reply

@@ -1,7 +1,8 @@
-"""ISO-8601 strings to UTC times and back.
+"""Strings to UTC times, ISO 8601 first.
 
-`frame` reads request columns with it, `training.data` reads CSV files with it: one reading of time for both. A column
-written in one common layout is converted as a whole; anything else goes through the standard library value by value.
+`frame` reads request columns with it, `json_batch` those of many requests at once, `training.data` CSV files: one
+reading of time for all. A column written in one common layout is converted as a whole; other ISO 8601 goes through the
+standard library value by value, and what that refuses is left to `odd_times`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import InvalidTimestamps
+from inference_container.forecasting.odd_times import parse_odd_times, unreadable
 from inference_container.forecasting.plan import TimeArray
 
 #: The range that a naive ISO-8601 answer can express.
@@ -31,7 +33,7 @@ def parse_times(values: Sequence[object]) -> TimeArray:
     counts seconds or milliseconds can not be told from the value.
 
     Raises:
-        InvalidTimestamps: something other than an ISO-8601 string, or a date that does not exist.
+        InvalidTimestamps: something other than strings, a time that can mean two moments, or one that does not exist.
     """
     strings = [value for value in values if isinstance(value, str)]
     if len(strings) != len(values):
@@ -39,20 +41,15 @@ def parse_times(values: Sequence[object]) -> TimeArray:
     if not strings:
         return np.empty(0, dtype="datetime64[us]")
     times = _parse_uniform(strings)
-    if times is None:
-        return np.array([_parse_one(value, row) for row, value in enumerate(strings)], dtype="datetime64[us]")
-    return times
+    return _parse_each(strings) if times is None else times
 
 
-def _parse_uniform(strings: list[str]) -> TimeArray | None:
-    """The whole column at once, or None when it has no single layout (or an impossible date, to be named later)."""
-    try:
-        raw = np.array(strings, dtype=np.bytes_)
-    except UnicodeEncodeError:
-        return None
-    # Shorter strings are padded with NUL, which no layout contains: a mixed column falls through by itself.
-    chars = raw.view(np.uint8).reshape(len(strings), raw.itemsize)
-    suffix = _suffix_length(strings[0])
+def parse_chars(chars: NDArray[np.uint8]) -> TimeArray | None:
+    """Times, `datetime64[us]`, of ASCII characters (rows, width), all rows in the layout of the first.
+
+    None when they are not, or when one of them is a time that does not exist: which one, and why, is for `parse_times`.
+    """
+    suffix = _suffix_length(chars[0])
     body = chars.shape[1] - suffix
     if body not in _LAYOUTS or (suffix and body == 10) or not _matches(chars[:, :body], _PATTERN[:body]):
         return None
@@ -80,10 +77,20 @@ def _parse_uniform(strings: list[str]) -> TimeArray | None:
     return utc
 
 
-def _suffix_length(first: str) -> int:
-    if first.endswith("Z"):
+def _parse_uniform(strings: list[str]) -> TimeArray | None:
+    """The whole column at once, or None when it has no single layout."""
+    try:
+        raw = np.array(strings, dtype=np.bytes_)
+    except UnicodeEncodeError:
+        return None
+    # Shorter strings are padded with NUL, which no layout contains: a mixed column falls through by itself.
+    return parse_chars(raw.view(np.uint8).reshape(len(strings), raw.itemsize)) if raw.itemsize else None
+
+
+def _suffix_length(first: NDArray[np.uint8]) -> int:
+    if first[-1] == ord("Z"):
         return 1
-    return 6 if len(first) > 16 and first[-6] in "+-" else 0
+    return 6 if len(first) > 16 and first[-6] in (ord("+"), ord("-")) else 0
 
 
 @cache
@@ -108,11 +115,16 @@ def _matches(chars: NDArray[np.uint8], pattern: bytes) -> bool:
     return bool((chars - low <= span).all())
 
 
-def _parse_one(value: str, row: int) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-        offset = moment.utcoffset()
-        return moment if offset is None else moment.replace(tzinfo=None) - offset
-    except (ValueError, OverflowError):
-        # The value itself stays out of the message: messages are logged, and columns are the caller's data.
-        raise InvalidTimestamps(f"Row {row} of the time column is not an ISO-8601 time.", row=row) from None
+def _parse_each(strings: list[str]) -> TimeArray:
+    moments = []
+    for row, string in enumerate(strings):
+        try:
+            moment = datetime.fromisoformat(string)
+            offset = moment.utcoffset()
+            moments.append(moment if offset is None else moment.replace(tzinfo=None) - offset)
+        except (ValueError, OverflowError):
+            # A column has one format: where the first row is ISO 8601, a later one that is not is a mistake.
+            if row:
+                raise unreadable(row) from None
+            return parse_odd_times(strings)
+    return np.array(moments, dtype="datetime64[us]")

@@ -114,11 +114,14 @@ def features(values: FloatArray, times: TimeArray, plan: InputPlan, scaler: Scal
         values: (batch, rows, columns), raw units.
         times: (batch, rows).
     """
-    parts = (scaler.apply(values), calendar_features(times, plan.calendar))
-    joined = np.concatenate(parts, axis=-1)
+    columns = len(plan.columns)
+    found = np.empty((*times.shape, plan.features), dtype=np.float32)
     # A value beyond float32 becomes infinite here and is refused by the caller; numpy need not warn as well.
     with np.errstate(over="ignore"):
-        return joined.astype(np.float32)
+        found[..., :columns] = scaler.apply(values)
+    if plan.calendar:
+        found[..., columns:] = calendar_features(times, plan.calendar)
+    return found
 
 
 def _step(plan: InputPlan) -> np.timedelta64:
