@@ -1,4 +1,4 @@
-"""The command line: `serve`, `train`, `bundle show`, `bundle verify`, `demo-data`.
+"""The command line: `serve`, `train`, `bundle import`, `bundle schema`, `bundle show`, `bundle verify`, `demo-data`.
 
 Commands import what they need when they run: `--help` and a refused argument answer without numpy, and a bundle of a
 linear model is trained and verified without torch.
@@ -27,7 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-bundle_app = typer.Typer(help="Look at a bundle, or check it.", no_args_is_help=True)
+bundle_app = typer.Typer(
+    help="Look at a bundle, check it, or make one of a network trained elsewhere.", no_args_is_help=True
+)
 app.add_typer(bundle_app, name="bundle")
 
 _BundlePath = Annotated[Path, typer.Argument(help="Directory of the bundle.", show_default=False)]
@@ -53,11 +55,14 @@ def serve(
     bundle: Annotated[
         Path | None, typer.Option(help="Directory of the bundle to serve; without it the settings decide.")
     ] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port to listen on; wins over INFERENCE_API_PORT.")
+    ] = None,
 ) -> None:
     """Serve forecasts until SIGTERM."""
     from inference_container.main import run
 
-    run(bundle)
+    run(bundle, port)
 
 
 @app.command("demo-data")
@@ -129,7 +134,7 @@ def train(
         arch=model,
         out=out,
         name=name or f"{csv.stem}-{'-'.join(target)}-{model}".lower(),
-        cli=shlex.join(["python", "-m", "inference_container", *sys.argv[1:]]),
+        cli=_command_line(),
         created_at=datetime.now(UTC).replace(microsecond=0),
         freq_seconds=freq_seconds,
         gap_policy=gap_policy,
@@ -163,6 +168,58 @@ def train(
         typer.echo(_draw_backtest(result, result.path, name=spec.name))
 
 
+@bundle_app.command("import")
+def bundle_import(
+    arrays: Annotated[Path, typer.Argument(help="npz file, keys as in a PyTorch state dict.", show_default=False)],
+    spec: Annotated[Path, typer.Argument(help="JSON file; `bundle schema` tells its keys.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Directory of the bundle, new, empty or a bundle.", show_default=False)],
+    golden: Annotated[
+        Path | None, typer.Option(help="CSV file to cut golden windows from; default: they are made up.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of the bundle; default: that of the directory.")] = "",
+    nan_policy: Annotated[Literal["reject", "ffill"], typer.Option(help="What a missing value does.")] = "reject",
+    gap_policy: Annotated[Literal["reject", "resample"], typer.Option(help="What a gap in the rows does.")] = "reject",
+    max_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most steps to forecast; default: 10000 where forecasts can be fed back."),
+    ] = None,
+) -> None:
+    """Make a bundle of a network trained elsewhere. Status 2 when it does not fit its specification."""
+    from inference_container.bundles.importer import ImportOrder, import_bundle
+
+    order = ImportOrder(
+        arrays=arrays,
+        spec=spec,
+        out=out,
+        cli=_command_line(),
+        created_at=datetime.now(UTC).replace(microsecond=0),
+        golden=golden,
+        name=name,
+        nan_policy=nan_policy,
+        gap_policy=gap_policy,
+        max_steps=max_steps,
+    )
+    with _plain_errors():
+        made = import_bundle(order)
+    typer.echo(f"{made.name} {made.bundle_id}")
+    typer.echo(
+        f"reads {made.input.input_len} rows of {', '.join(made.input.columns)}, one every {made.input.freq_seconds} s; "
+        f"forecasts {', '.join(made.output.targets)}, {made.output.horizon} steps at a time, {made.output.max_steps} "
+        "at most"
+    )
+    if made.output.held:
+        typer.echo(f"keep their last value beyond step {made.output.horizon}: {', '.join(made.output.held)}")
+    typer.echo(f"bundle: {out}")
+
+
+@bundle_app.command("schema")
+def bundle_schema() -> None:
+    """Print the JSON schema of the specification that `bundle import` reads."""
+    from inference_container.bundles.import_spec import encoded_schema
+
+    typer.echo(encoded_schema(), nl=False)
+
+
 @bundle_app.command("show")
 def bundle_show(path: _BundlePath) -> None:
     """Print the manifest, after checking it and the files it lists."""
@@ -170,7 +227,7 @@ def bundle_show(path: _BundlePath) -> None:
 
     with _plain_errors():
         bundle = load_bundle(path)
-    typer.echo(bundle.manifest.model_dump_json(indent=2))
+    typer.echo(bundle.manifest.encode(), nl=False)
 
 
 @bundle_app.command("verify")
@@ -187,6 +244,11 @@ def bundle_verify(path: _BundlePath) -> None:
         f"{inferencer.backend.name}: "
         f"largest error {worst:.2g} of the scale, {bundle.golden.tolerance:g} allowed"
     )
+
+
+def _command_line() -> str:
+    """As a person would type it again."""
+    return shlex.join(["python", "-m", "inference_container", *sys.argv[1:]])
 
 
 def _show_report(report: "GridReport") -> None:

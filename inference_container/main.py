@@ -64,10 +64,12 @@ def app_from_environment() -> FastAPI:
     return or_exit(lambda: create_app(settings))
 
 
-def run(bundle: Path | None = None) -> None:
-    """Serves until told to end. `bundle` wins over BUNDLE_PATH."""
+def run(bundle: Path | None = None, port: int | None = None) -> None:
+    """Serves until told to end. `bundle` wins over BUNDLE_PATH, `port` over INFERENCE_API_PORT."""
     if bundle is not None:
         os.environ["BUNDLE_PATH"] = str(bundle)
+    if port is not None:
+        os.environ["INFERENCE_API_PORT"] = str(port)
     settings = or_exit(InferenceSettings.from_environment)
     app = create_app(settings)
     serve(app, settings, settings.inference_api_port, app.state.on_signal)

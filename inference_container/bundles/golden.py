@@ -76,7 +76,7 @@ def check_golden(golden: Golden, inferencer: Inferencer) -> float:
         GoldenMismatch: a window can not be forecast, or its forecast differs by more than the tolerance.
     """
     plan = inferencer.plan
-    scales = [plan.scaling.scale[position] for position in plan.network.target_positions]
+    scales = plan.target_scaling.scale
     worst = 0.0
     for number, window in enumerate(golden.windows):
         if set(window.expected) != set(plan.output.targets):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias, cast, get_args
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from inference_container.bundles.manifest import ColumnScale, Input, Name, Output, RecurrentHyper, RecurrentModel
@@ -108,6 +109,11 @@ class ImportSpec(_Part):
         calendar_names(entries)
         return entries
 
+    @property
+    def features(self) -> int:
+        """Width of a row of the network's input."""
+        return len(self.input_columns) + 2 * len(calendar_names(self.calendar))
+
     def model(self) -> RecurrentModel:
         """The manifest's `model`: the last layer answers the target itself, not its change."""
         hyper = RecurrentHyper(hidden=self.hidden_size, layers=self.num_layers)
@@ -183,6 +189,16 @@ def read_spec(content: bytes) -> ImportSpec:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()]
         raise ImportRefused(f"The specification is not valid: {'; '.join(faults[:20])}.") from error
+
+
+def encoded_schema() -> bytes:
+    """The JSON schema of `SPEC.json`, as it is published in docs/bundle-import.schema.json."""
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **ImportSpec.model_json_schema(),
+        "title": "SPEC.json of `python -m inference_container bundle import`",
+    }
+    return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def calendar_names(entries: Sequence[CalendarEntry]) -> tuple[CalendarName, ...]:
