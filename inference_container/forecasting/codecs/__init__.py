@@ -19,5 +19,13 @@ def codec_for(kind: BodyKind) -> Codec:
     match kind:
         case "json":
             return JSON
+        case "arrow":
+            from inference_container.forecasting.codecs.arrow import ARROW
+
+            return ARROW
+        case "parquet":
+            from inference_container.forecasting.codecs.parquet import PARQUET
+
+            return PARQUET
         case _:
             raise MalformedRequest("No codec of this service reads a body of this kind.", kind=str(kind))
