@@ -115,7 +115,7 @@ def train(
     allow_worse: Annotated[bool, typer.Option("--allow-worse", help="Write it even if it loses.")] = False,
 ) -> None:
     """Train a model, back-test it and write a bundle with its quantiles. Status 1 when it loses to persistence."""
-    from inference_container.training.backtest import markdown
+    from inference_container.training.backtest import markdown, shortfalls
     from inference_container.training.console import epochs_shown
     from inference_container.training.fit import FitOptions
     from inference_container.training.pipeline import Listener
@@ -158,7 +158,7 @@ def train(
     )
     with _plain_errors(), epochs_shown(epochs) as show_progress:
         result = run_training(spec, Listener(report=_show_report, progress=show_progress))
-    typer.echo(markdown(result.scores))
+    typer.echo("\n".join((markdown(result.scores), *shortfalls(result.scores))))
     if result.path is None:
         typer.echo("The model loses to persistence; no bundle was written (--allow-worse writes it).", err=True)
         raise typer.Exit(1)

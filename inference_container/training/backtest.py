@@ -132,6 +132,19 @@ def markdown(backtests: Sequence[Backtest]) -> str:
     return "\n".join(lines)
 
 
+def shortfalls(backtests: Sequence[Backtest]) -> list[str]:
+    """A sentence for every band that held clearly less than it promises."""
+    return [
+        f"{backtest.target}: the {promised:.0%} band held {held:.1%}; the test part strays further than the validation "
+        "part, on which the band was measured."
+        for backtest in backtests
+        for promised, held in zip(backtest.bands, backtest.mean_covered, strict=True)
+        if promised - held > _TOLERATED_SHORTFALL
+    ]
+
+
+#: A few hundred overlapping windows say no more than this about a share.
+_TOLERATED_SHORTFALL = 0.05
 _FIGURES = ("rmse", "mae", "persistence_rmse", "persistence_mae", "seasonal_rmse", "seasonal_mae")
 
 

@@ -1,8 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from inference_container.errors import TooFewRows
-from inference_container.training.backtest import Backtest, markdown, score
+from inference_container.training.backtest import Backtest, markdown, score, shortfalls
 from inference_container.training.quantiles import Band
 
 #: Two "days" of three steps: 0 1 2 | 10 11 12 | 20
@@ -70,3 +72,9 @@ def test_a_band_is_counted_on_the_same_windows_and_its_edges_belong_to_it() -> N
     assert lines[2].endswith("| best | 80% band held | 95% band held |")
     assert lines[-1].endswith("| model | 75.0% | 100.0% |")
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+
+
+def test_a_band_that_holds_clearly_less_than_it_promises_is_told() -> None:
+    steps = [dataclasses.replace(each, covered=(0.7, 0.91)) for each in _score([[9.0, 9.0]], ends=[2]).horizons]
+    (sentence,) = shortfalls([Backtest("load", tuple(steps), bands=(0.8, 0.95))])
+    assert sentence.startswith("load: the 80% band held 70.0%;")

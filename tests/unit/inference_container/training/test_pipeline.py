@@ -1,6 +1,5 @@
 import dataclasses
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +10,17 @@ from inference_container.__main__ import app
 from inference_container.bundles.loader import load_bundle, open_inferencer
 from inference_container.forecasting.frame import Frame
 from inference_container.training.data import read_csv, regularise
-from inference_container.training.demo_data import write_demo_data
 from inference_container.training.pipeline import train
 from inference_container.training.spec import TrainSpec
 from serving.errors import InvalidInput
+from tests.unit.inference_container.training.samples import sample_spec
 
 _RUNNER = CliRunner()
 
 
 @pytest.fixture
 def spec(tmp_path: Path) -> TrainSpec:
-    write_demo_data(tmp_path / "traffic.csv", days=30, freq_seconds=3600, seed=5)
-    return TrainSpec(
-        csv=tmp_path / "traffic.csv",
-        time_column="time",
-        columns=("down", "users"),
-        targets=("down",),
-        input_len=24,
-        horizon=6,
-        arch="linear",
-        out=tmp_path / "bundles",
-        name="traffic",
-        cli="python -m inference_container train",
-        created_at=datetime(2025, 5, 1, tzinfo=UTC),
-    )
+    return sample_spec(tmp_path)
 
 
 def test_a_run_leaves_a_bundle_that_beats_persistence_and_says_by_how_much(spec: TrainSpec) -> None:
