@@ -83,7 +83,8 @@ def draw(rows: Sequence[Panel], title: str) -> bytes | None:
         return None
     width = max(len(row.origins) for row in rows) + 1
     figure = Figure(figsize=(4.2 * width, 3.4 * len(rows) + 0.5), dpi=90, layout="constrained")
-    figure.suptitle(title)
+    # Names come from a file's header: a dollar sign in one is no formula.
+    figure.suptitle(title, parse_math=False)
     grid = figure.subplots(len(rows), width, squeeze=False)
     for row, axes in zip(rows, grid, strict=True):
         for origin, place in zip(row.origins, axes, strict=False):
@@ -108,7 +109,8 @@ def _draw_origin(place: "Axes", row: Panel, origin: Origin) -> None:
     if row.band is not None:
         low, high = origin.forecast + row.band.low, origin.forecast + row.band.high
         place.fill_between(ahead, low, high, color=_BLUE, alpha=0.2, linewidth=0, label=f"{row.band.share:.0%} band")
-    place.set_title(f"{row.scores.target} from {np.datetime_as_string(times[-horizon - 1], unit='m')}", fontsize=9)
+    begin = np.datetime_as_string(times[-horizon - 1], unit="m")
+    place.set_title(f"{row.scores.target} from {begin}", fontsize=9, parse_math=False)
     place.tick_params(axis="x", labelrotation=30, labelsize=7)
     place.tick_params(axis="y", labelsize=7)
 
@@ -122,7 +124,7 @@ def _draw_errors(place: "Axes", scores: Backtest) -> None:
     )
     for label, errors, colour, style in rules:
         place.plot(steps, errors, color=colour, linestyle=style, marker="." if len(steps) < 3 else None, label=label)
-    place.set_title(f"{scores.target}: RMSE by step", fontsize=9)
+    place.set_title(f"{scores.target}: RMSE by step", fontsize=9, parse_math=False)
     place.set_ylim(bottom=0)
     place.tick_params(labelsize=7)
     place.legend(loc="best", fontsize=7)

@@ -69,6 +69,12 @@ def test_a_history_with_holes_and_no_band_still_makes_a_picture(result: TrainRes
     assert draw([bare], "traffic") is not None
 
 
+def test_a_column_name_with_dollar_signs_is_no_formula(result: TrainResult) -> None:
+    (panel, *_) = result.panels
+    priced = dataclasses.replace(panel, scores=dataclasses.replace(panel.scores, target=r"$\cost$"))
+    assert draw([priced], r"$\cost$") is not None
+
+
 def test_the_command_puts_the_picture_beside_the_bundle_and_the_bundle_still_loads(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
