@@ -33,6 +33,21 @@ class MalformedRequest(InvalidInput):
     default_message = "The request body does not have the shape of a forecast request."
 
 
+class InvalidHead(InvalidInput):
+    code = "invalid_request"
+    default_message = "The request does not fit the schema."
+
+
+class BodyTooLarge(InvalidInput):
+    code = "request_body_too_large"
+    default_message = "The body holds more bytes than MAX_BODY_BYTES allows."
+
+
+class UnsupportedMediaType(InvalidInput):
+    code = "unsupported_media_type"
+    default_message = "Bodies of this Content-Type are not read here; send JSON, Arrow IPC or parquet."
+
+
 class InvalidSeries(InvalidInput):
     code = "invalid_series"
     default_message = "The series can not be forecast as it is."

@@ -8,7 +8,10 @@ from pathlib import Path
 from fastapi import FastAPI
 
 from inference_container import errors
+from inference_container.routers.control import control_router
+from inference_container.routers.hot import HotRoute
 from inference_container.routers.operations import operations_router
+from inference_container.routers.page import page_router
 from inference_container.routers.predict import predict_router
 from inference_container.settings import InferenceSettings
 from inference_container.wiring import Runtime
@@ -17,6 +20,8 @@ from serving.heap import settle_heap
 from serving.http.admin import admin_router
 from serving.http.app import add_floor
 from serving.http.exposition import metrics_router
+from serving.http.problems import STATUS as DOOR_STATUS
+from serving.http.problems import status_of
 from serving.http.server import or_exit, serve
 from serving.logging import configure_logging
 
@@ -25,6 +30,9 @@ SERVICE = "inference"
 #: The door's part of the error table: what only this service knows.
 STATUS: dict[type[SluiceError], int] = {
     errors.MalformedRequest: 422,
+    errors.InvalidHead: 422,
+    errors.BodyTooLarge: 413,
+    errors.UnsupportedMediaType: 415,
     errors.NonFiniteForecast: 500,
     errors.BundleRefused: 503,
 }
@@ -48,11 +56,24 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         description="A forecast starts one step after the last row you send, in the units you sent.",
         lifespan=lifespan,
     )
-    app.include_router(predict_router(runtime.predict, settings.inference_timeout, runtime.clock))
+    app.include_router(predict_router(runtime.predict, runtime.cache, settings.inference_timeout, runtime.clock))
     app.include_router(operations_router(runtime))
+    app.include_router(page_router(lambda: runtime.switch.model, app.version, runtime.build_version))
     app.include_router(metrics_router(runtime.metrics, "/prometheus"))
-    app.include_router(admin_router(settings.admin_token, settings))
+    admin = admin_router(settings.admin_token, settings)
+    app.include_router(control_router(runtime, admin))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS)
+    if runtime.cache is None:
+        # Added last, so it stands in front of everything else.
+        app.add_middleware(
+            HotRoute,
+            predict=runtime.predict,
+            metrics=runtime.metrics,
+            clock=runtime.clock,
+            timeout_s=settings.inference_timeout,
+            max_body_bytes=settings.max_body_bytes,
+            status_of=lambda error: status_of(error, {**DOOR_STATUS, **STATUS}),
+        )
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app

@@ -15,6 +15,11 @@ Outcome = Literal["success", "client_error", "exception", "rejected", "timeout",
 #: Seconds; the predecessor's buckets, and below them what a forecast takes now.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
+#: Relative; from rounding to another model altogether.
+DIFFERENCES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.1, 0.25, 0.5, 1.0)
+#: The stages of `messages.StageTimings`, in its order.
+STAGES = ("precheck", "window_data", "model_predict", "inverse_scale", "json_serialize", "overall")
+
 
 class InferenceMetrics(Metrics):
     def __init__(self) -> None:
@@ -30,23 +35,44 @@ class InferenceMetrics(Metrics):
         self.latency = self.histogram(
             "inference_latency_seconds", "From admission to the answer, waiting and failures included.", buckets=BUCKETS
         )
-        self.latency_latest = self.gauge("inference_latency_latest_seconds", "The last request's latency.")
+        self.latency_latest = 0.0
         self.batch = self.histogram(
             "inference_batch_size", "Requests in one forward pass.", buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256)
         )
+        self.succeeded = self.outcomes.labels("success")
+        self.rejected = self.counter("inference_rejected_total", "Requests refused at the door, by reason.", "reason")
+        stages = self.histogram(
+            "inference_stage_seconds", "One batch's time in each stage of the worker.", "stage", buckets=BUCKETS
+        )
+        #: In the order of `messages.StageTimings`.
+        self.stage_series = [stages.labels(name) for name in STAGES]
+        self.shadow_batches = self.counter(
+            "inference_shadow_batches_total", "Batches that the shadow answered too, by what came out.", "outcome"
+        )
+        self.shadow_difference = self.histogram(
+            "inference_shadow_relative_difference",
+            "First forecast value of a batch: the shadow's against the served one's, relative.",
+            buckets=DIFFERENCES,
+        )
+        self.cache = self.counter(
+            "inference_cache_total", "Requests while the answer cache is on, by what it did.", "outcome"
+        )
         self.model = self.gauge(
-            "inference_model_info", "1 for the bundle that is served.", "bundle_id", "name", "backend"
+            "inference_model_info",
+            "1 for the bundle that is served, or runs as its shadow.",
+            *("bundle_id", "name", "backend", "role"),
         )
 
     def watch(
         self,
         lane: Callable[[], LaneStatistics],
+        claims: Callable[[], LaneStatistics],
         workers: Callable[[], tuple[int, int]],
         restarts: Callable[[], int],
         ready: Callable[[], bool],
         lag: LoopLag,
     ) -> None:
-        """Exports what the lane, the pool (total, busy), the lifecycle and the loop say of themselves."""
+        """Exports what the lanes, the pool (total, busy), the lifecycle and the loop say of themselves."""
 
         def utilization() -> float:
             total, busy = workers()
@@ -55,6 +81,16 @@ class InferenceMetrics(Metrics):
         self.read(
             Reading("inference_queue_len", "Requests waiting.", lambda: lane().depth),
             Reading("inference_queue_capacity", "Requests that may wait.", lambda: lane().capacity),
+            Reading("inference_queue_bytes", "Bodies held, waiting or running.", lambda: lane().held_bytes),
+            Reading("inference_claims_queue_len", "Claims waiting.", lambda: claims().depth),
+            Reading("inference_claims_queue_bytes", "Claims' frames held.", lambda: claims().held_bytes),
+            Reading(
+                "inference_expired",
+                "Requests whose deadline passed.",
+                lambda: lane().expired + claims().expired,
+                "counter",
+            ),
+            Reading("inference_latency_latest_seconds", "The last answer's latency.", lambda: self.latency_latest),
             Reading(
                 "inference_queue_wait_latest_seconds",
                 "How long the last started one waited.",
@@ -71,7 +107,12 @@ class InferenceMetrics(Metrics):
             Reading("inference_workers_idle", "Workers that wait for work.", lambda: workers()[0] - workers()[1]),
             Reading("inference_worker_utilization", "Busy workers over all, 0 to 1.", utilization),
             Reading("inference_worker_restarts", "Workers started beyond the first of each.", restarts, "counter"),
-            Reading("inference_jobs_processed", "Forecasts answered.", lambda: lane().completed, "counter"),
+            Reading(
+                "inference_jobs_processed",
+                "Forecasts answered.",
+                lambda: lane().completed + claims().completed,
+                "counter",
+            ),
             Reading("inference_model_ready", "1 when a forecast can be served.", lambda: float(ready())),
             Reading("event_loop_lag_seconds", "The event loop's last lag.", lambda: lag.statistics().last_ms / 1000),
             Reading("event_loop_lag_max_seconds", "Its worst since the start.", lambda: lag.statistics().max_ms / 1000),

@@ -1,18 +1,18 @@
-"""Spawned workers behind the `Predictor` port. What crosses a process boundary is a batch, not a request.
+"""Spawned workers that hold one bundle. What crosses a process boundary is a batch, not a request.
 
 Each worker is a `serving.child.Child` that owns the model and one thread. A batch goes to a worker that is free; a
-crash costs that batch alone, which fails typed, and the worker comes back by itself. The pool tells the lifecycle how
-far the first load has come; workers that restart later leave the service ready, because the others go on.
+crash costs that batch alone, which fails typed, and the worker comes back by itself. `model_switch` opens one pool per
+bundle and decides which of them is asked.
 """
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from typing_extensions import override
 
 from inference_container import events
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply
+from inference_container.forecasting.messages import ForecastQuery, ServedModel
 from inference_container.forecasting.worker import (
     Batch,
     BatchDone,
@@ -22,12 +22,12 @@ from inference_container.forecasting.worker import (
     WorkerRefused,
     work,
 )
-from inference_container.services.ports import PoolStatistics, Predictor, ServedModel
+from inference_container.model_pool import ModelPool, PoolListener
+from inference_container.services.ports import BatchOutcome, PoolStatistics
 from serving import events as floor_events
 from serving.child import Child, ChildExit, ChildListener, RestartPolicy
 from serving.clock import Clock
-from serving.errors import ChildDied
-from serving.lifecycle import Lifecycle, Progress, State
+from serving.errors import ChildDied, WorkFailed
 
 #: A forward pass takes milliseconds; importing torch from a cold disk took half a minute, and says nothing meanwhile.
 POLICY = RestartPolicy(silence_s=120.0, max_wait_s=5.0)
@@ -35,109 +35,157 @@ POLICY = RestartPolicy(silence_s=120.0, max_wait_s=5.0)
 _WORK_SILENCE_S = 15.0
 #: One thread a worker: a second one costs a recurrent network up to 40 % at batches below 32.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-#: Deaths in a row, without one successful load between them, after which the service says it is failed.
+#: Deaths in a row, without one successful load between them, after which a pool that was never loaded is given up.
 _GIVE_UP_AFTER = 5
 
 
-class ProcessPool(Predictor):
-    def __init__(self, args: WorkerArgs, size: int, lifecycle: Lifecycle, clock: Clock) -> None:
-        self._lifecycle = lifecycle
-        self._model: ServedModel | None = None
-        self._free: asyncio.Queue[_Worker] = asyncio.Queue()
+class ProcessPool(ModelPool):
+    def __init__(self, args: WorkerArgs, size: int, listener: PoolListener, clock: Clock, name: str = "worker") -> None:
+        self._args, self._listener, self._clock, self._name = args, listener, clock, name
+        self._indices = itertools.count()
         self._numbers = itertools.count(1)
-        self._bundle = args.bundle
-        self._workers = [_Worker(self, index, args, clock) for index in range(size)]
+        self._past_restarts = 0
+        self._model: ServedModel | None = None
+        self._loaded: asyncio.Future[ServedModel] = asyncio.get_running_loop().create_future()
+        self._free: list[_Worker] = []
+        self._workers = [self._make() for _ in range(size)]
+        self._leaving: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> "ProcessPool":
-        self._lifecycle.report(Progress("starting"))
+    @override
+    async def open(self) -> None:
         for worker in self._workers:
             await worker.child.__aenter__()
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(worker.child.aclose() for worker in self._workers))
+    @override
+    async def loaded(self) -> ServedModel:
+        return await asyncio.shield(self._loaded)
+
+    @override
+    async def aclose(self) -> None:
+        await asyncio.gather(*(worker.child.aclose() for worker in self._workers), *self._leaving)
+
+    @override
+    async def resize(self, size: int) -> int:
+        before = len(self._workers)
+        joining = [self._make() for _ in range(size - before)]
+        for worker in joining:
+            await worker.child.__aenter__()
+        self._workers += joining
+        while len(self._workers) > size:
+            self._dismiss(self._workers.pop())
+        return before
 
     @property
     @override
     def model(self) -> ServedModel | None:
         return self._model
 
+    @property
+    @override
+    def idle(self) -> int:
+        return len(self._free)
+
     @override
     def statistics(self) -> PoolStatistics:
         return PoolStatistics(
             workers=sum(worker.loaded for worker in self._workers),
             busy=sum(worker.running is not None for worker in self._workers),
-            restarts=sum(max(0, worker.child.starts - 1) for worker in self._workers),
+            restarts=self._past_restarts + sum(worker.restarts for worker in self._workers),
         )
 
     @override
-    async def forecast(self, queries: Sequence[ForecastQuery]) -> Sequence[ForecastReply]:
-        worker = await self._free_worker()
-        return await worker.run(Batch(next(self._numbers), tuple(queries)))
+    def start(self, queries: Sequence[ForecastQuery], done: Callable[[BatchOutcome], None]) -> None:
+        self._free.pop().start(Batch(next(self._numbers), [tuple(query) for query in queries]), done)
 
-    async def _free_worker(self) -> "_Worker":
-        while True:
-            worker = await self._free.get()
-            if worker.loaded and worker.running is None:  # it may have died since it was put here
-                return worker
+    def _make(self) -> "_Worker":
+        return _Worker(self, f"{self._name}-{next(self._indices)}", self._args, self._clock)
+
+    def _dismiss(self, worker: "_Worker") -> None:
+        """Lets it finish the batch it has, then ends it."""
+        worker.leaving = True
+        self._past_restarts += worker.restarts
+        if worker in self._free:
+            self._free.remove(worker)
+        task = asyncio.create_task(worker.leave(), name=f"dismiss-{worker.name}")
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
 
     def freed(self, worker: "_Worker") -> None:
-        self._free.put_nowait(worker)
+        if worker.loaded and not worker.leaving and worker not in self._free:
+            self._free.append(worker)
+            self._listener.pool_idle(self)
 
-    def loaded(self, worker: "_Worker", ready: WorkerReady) -> None:
+    def was_loaded(self, worker: "_Worker", ready: WorkerReady) -> None:
         events.model_activated(
-            bundle_id=ready.bundle_id,
-            name=ready.name,
-            backend=ready.backend,
+            bundle_id=ready.model.bundle_id,
+            name=ready.model.name,
+            backend=ready.model.backend,
             worker=worker.name,
             load_ms=ready.load_ms,
             golden_max_rel_err=ready.golden_max_rel_err,
         )
-        self._model = ServedModel(
-            ready.bundle_id, ready.name, ready.backend, ready.input_len, ready.horizon, ready.targets
-        )
-        if not self._lifecycle.closing:
-            self._lifecycle.restore("worker_restarting")
-            self._lifecycle.to(State.READY)
+        if ready.fallback is not None:
+            events.backend_fallback(backend=ready.model.backend, worker=worker.name, reason=ready.fallback)
+        self._model = ready.model
+        # A candidate serves once all of its workers can: a swap must not cost half of the capacity.
+        if not self._loaded.done() and all(worker.loaded for worker in self._workers):
+            self._loaded.set_result(ready.model)
+        self._listener.pool_loaded(self)
 
     def reported(self, loading: Loading) -> None:
-        if self._lifecycle.state is not State.FAILED:  # one more try is no news until it works
-            self._lifecycle.report(Progress(loading.phase))
+        self._listener.pool_progress(self, loading.phase)
 
     def refused(self, refusal: WorkerRefused) -> None:
         error = refusal.error
-        events.model_rejected(bundle=self._bundle, code=error.code, reason=error.message)
-        if self._lifecycle.closing or any(worker.loaded for worker in self._workers):
-            return  # the others hold the bundle that was verified before the files changed
-        self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
+        events.model_rejected(bundle=self._args.bundle_name, code=error.code, reason=error.message)
+        self._give_up(error)
+        self._listener.pool_refused(self, error)
 
-    def died(self, ended: ChildExit) -> None:
-        if self._lifecycle.closing or any(worker.loaded for worker in self._workers):
-            return
-        if self._lifecycle.ready and ended.failures < _GIVE_UP_AFTER:
-            self._lifecycle.degrade("worker_restarting")
-        elif ended.failures >= _GIVE_UP_AFTER:
-            self._lifecycle.to(State.FAILED, f"Workers keep dying: {ended.reason}.")
+    def died(self, worker: "_Worker", ended: ChildExit) -> None:
+        if worker in self._free:
+            self._free.remove(worker)
+        if ended.failures >= _GIVE_UP_AFTER:
+            self._give_up(WorkFailed(f"Workers keep dying: {ended.reason}."))
+        self._listener.pool_died(self, ended)
+
+    def _give_up(self, error: Exception) -> None:
+        if not self._loaded.done():
+            self._loaded.set_exception(error)
+            self._loaded.exception()  # seen: the first load has nobody who waits for it
+
+    @property
+    def keeps_dying(self) -> bool:
+        return any(worker.failures >= _GIVE_UP_AFTER for worker in self._workers)
 
 
 class _Worker(ChildListener):
     """One child and the batch that it has, if any."""
 
-    def __init__(self, pool: ProcessPool, index: int, args: WorkerArgs, clock: Clock) -> None:
-        self.name = f"worker-{index}"
+    def __init__(self, pool: ProcessPool, name: str, args: WorkerArgs, clock: Clock) -> None:
+        self.name = name
         self.child: Child[WorkerArgs] = Child(self.name, work, args, self, clock, POLICY, _ONE_THREAD)
-        self.loaded = False
-        self.running: Batch | None = None
+        self.loaded = self.leaving = False
+        self.failures = 0
+        self.running: Callable[[BatchOutcome], None] | None = None
         self._pool = pool
-        self._answer: asyncio.Future[Sequence[ForecastReply]] | None = None
+        self._rested = asyncio.Event()
 
-    async def run(self, batch: Batch) -> Sequence[ForecastReply]:
-        """A cancelled caller leaves the worker busy until the batch is done: a forward pass can not be stopped."""
-        answer: asyncio.Future[Sequence[ForecastReply]] = asyncio.get_running_loop().create_future()
-        self._answer, self.running = answer, batch
+    @property
+    def restarts(self) -> int:
+        return max(0, self.child.starts - 1)
+
+    def start(self, batch: Batch, done: Callable[[BatchOutcome], None]) -> None:
+        self.running = done
+        self._rested.clear()
         if not self.child.send(batch):
-            self._lost()
-        return await asyncio.shield(answer)
+            # It died in this very turn of the loop; its exit is yet to be told.
+            asyncio.get_running_loop().call_soon(self._lost)
+
+    async def leave(self) -> None:
+        while self.running is not None:
+            self._rested.clear()
+            await self._rested.wait()
+        await self.child.aclose()
 
     @override
     def on_start(self, pid: int) -> None:
@@ -147,14 +195,16 @@ class _Worker(ChildListener):
     def on_message(self, message: object) -> None:
         match message:
             case BatchDone():
-                answer, self._answer, self.running = self._answer, None, None
-                if answer is not None and not answer.done():
-                    answer.set_result(message.replies)
+                done, self.running = self.running, None
+                # First the next batch, then these answers: the worker computes while they are written.
                 self._pool.freed(self)
+                if done is not None:
+                    done(message.answered)
+                self._rested.set()
             case WorkerReady():
-                self.loaded = True
+                self.loaded, self.failures = True, 0
                 self.child.expect_signs_every(_WORK_SILENCE_S)
-                self._pool.loaded(self, message)
+                self._pool.was_loaded(self, message)
                 self._pool.freed(self)
             case Loading():
                 self._pool.reported(message)
@@ -163,7 +213,7 @@ class _Worker(ChildListener):
 
     @override
     def on_exit(self, ended: ChildExit) -> None:
-        self.loaded = False
+        self.loaded, self.failures = False, ended.failures
         floor_events.child_exited(
             child=self.name,
             pid=ended.pid,
@@ -172,14 +222,14 @@ class _Worker(ChildListener):
             wait_s=POLICY.wait(ended.failures),
         )
         self._lost()
-        self._pool.died(ended)
+        self._pool.died(self, ended)
 
     @override
     def on_stderr(self, line: str) -> None:
         floor_events.child_stderr(child=self.name, line=line)
 
     def _lost(self) -> None:
-        answer, self._answer, self.running = self._answer, None, None
-        if answer is not None and not answer.done():
-            answer.set_exception(ChildDied(retry_after_s=1))
-            answer.exception()  # seen: the caller may have gone away before its worker did
+        done, self.running = self.running, None
+        if done is not None:
+            done(ChildDied(retry_after_s=1))
+        self._rested.set()

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import AliasChoices, Field
 
+from serving.cores import whole_cores
 from serving.settings import NO, YES, ServiceSettings
 
 _KAFKA = "The Kafka door is not built yet; claims are not consumed."
@@ -29,26 +30,58 @@ class InferenceSettings(ServiceSettings):
     )
     infer_version: str = Field("", description="Build label shown in /queue_stats.")
     queue_maxsize: int = Field(512, ge=1, le=100_000, description="Requests that may wait; one more is answered 429.")
-    queue_workers: int = Field(
-        1,
-        ge=1,
+    queue_max_bytes: int = Field(
+        64 * 1024 * 1024, ge=1024, description="Bytes of bodies that each lane may hold; beyond it 429, as when full."
+    )
+    queue_workers: int | None = Field(
+        None,
+        ge=0,
         le=64,
         validation_alias=AliasChoices("queue_workers", "inference_workers"),
-        description="Worker processes, each with the model and one thread. At most one per core pays.",
+        description="Worker processes, each with the model and one thread; unset: the cores that affinity and quota "
+        "give, less one, at least 1. 0 computes on the event loop, without isolation.",
     )
     inference_timeout: float = Field(
-        15.0, gt=0, le=600, description="Seconds a request may take in all; then it is answered 504."
+        15.0,
+        gt=0,
+        le=600,
+        description="Seconds a request may take in all; then it is answered 504. X-Deadline-Ms asks for less.",
     )
     enable_microbatch: bool = Field(True, description="Forecast what waits together. Off is a batch of one.")
     batch_size: int = Field(32, ge=1, le=1024, description="Requests in one forward pass, at most.")
+    batch_timeout_ms: float = Field(
+        0.0, ge=0, le=1000, description="How long a batch that is not full may wait for more. 0: never; it is taken."
+    )
+    enable_predict_cache: bool = Field(
+        False,
+        validation_alias=AliasChoices("enable_predict_cache", "predict_cache_enabled"),
+        description="Answer a question that was asked before from memory: same model, same series, same horizon. A "
+        "body without a series is then answered for the last claim's.",
+    )
+    predict_cache_size: int = Field(1024, ge=1, le=1_000_000, description="Answers that the cache keeps.")
+    predict_cache_ttl: float = Field(60.0, gt=0, le=86_400, description="Seconds that the cache keeps an answer.")
+    shadow_bundle_path: str = Field(
+        "", description="Folder of a bundle that forecasts beside the served one; its answers only become metrics."
+    )
+    access_log: bool = Field(
+        False,
+        description="A line per request, probes apart. Off: at thousands a second the log would cost more than the "
+        "forecasts; counts and durations are in /metrics, refusals and failures in the log either way.",
+    )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
+
+    @property
+    def workers(self) -> int:
+        """Worker processes; 0 computes on the event loop."""
+        return max(1, whole_cores() - 1) if self.queue_workers is None else self.queue_workers
 
     fixed: ClassVar[Mapping[str, tuple[str, str]]] = {
         "USE_BOUNDED_QUEUE": (YES, "The queue is always bounded; QUEUE_MAXSIZE says how long it may get."),
-        "ENABLE_PREDICT_CACHE": (NO, "One caller's answer is never given to another; there is no cache."),
-        "PREDICT_CACHE_ENABLED": (NO, "One caller's answer is never given to another; there is no cache."),
         "PREDICT_ALLOW_CACHED": (NO, "A busy service answers 429 with Retry-After, never an older answer."),
-        "DISABLE_INFERENCE_CACHE": (YES, "There is no cache to enable."),
+        "DISABLE_INFERENCE_CACHE": (
+            YES,
+            "There is no such cache any more; ENABLE_PREDICT_CACHE has what is left of it.",
+        ),
         "PREDICT_FORCE_OK": (NO, "A forecast that failed is never answered with a success."),
         "PREDICT_STUB": (NO, "There is no stub; serve the default bundle (BUNDLE_PATH=default)."),
         "USE_DUMMY_INFERENCER": (NO, "There is no dummy model; serve the default bundle (BUNDLE_PATH=default)."),
@@ -97,7 +130,6 @@ class InferenceSettings(ServiceSettings):
         "INFERENCE_START_IN_APP": "The service starts by itself; remove it.",
     }
     announced: ClassVar[Mapping[str, str]] = {
-        "BATCH_TIMEOUT_MS": "What waits is taken at once; a bound on waiting for more is not built yet.",
         **dict.fromkeys(
             (
                 *("USE_KAFKA", "KAFKA_BOOTSTRAP_SERVERS", "CONSUMER_TOPIC_0", "CONSUMER_TOPIC_1", "CONSUMER_GROUP_ID"),

@@ -11,13 +11,22 @@ from pathlib import Path
 
 from inference_container import events
 from inference_container.defaults import default_bundle_path
+from inference_container.forecasting.messages import ServedModel
 from inference_container.forecasting.worker import WorkerArgs
+from inference_container.inline_pool import InlinePool
 from inference_container.metrics import InferenceMetrics
+from inference_container.model_pool import ModelPool, PoolListener
+from inference_container.model_switch import ModelSwitch
 from inference_container.process_pool import ProcessPool
-from inference_container.services.predict import ForecastLane, Predict
+from inference_container.services.answer_cache import AnswerCache
+from inference_container.services.batches import BatchFeed
+from inference_container.services.lanes import make_lanes
+from inference_container.services.predict import Predict
+from inference_container.services.shadow import ShadowMeter
 from inference_container.settings import InferenceSettings
 from serving.clock import Clock, SystemClock
 from serving.drain import Drain
+from serving.errors import NotReady
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
 
@@ -30,24 +39,29 @@ class Runtime:
         self.lifecycle = Lifecycle()
         self.metrics = InferenceMetrics()
         self.lag = LoopLag(self.clock)
-        self.lane: ForecastLane = ForecastLane(settings.queue_maxsize, self.clock)
-        self.drain = Drain(self.lane, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
+        self.lanes = make_lanes(settings.queue_maxsize, settings.queue_max_bytes, self.clock)
+        self.drain = Drain(self.lanes.share.lanes, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         self.startup_ready_ms: int | None = None
         self._bundle = _bundle_path(settings.bundle_path)
         batch_size = settings.batch_size if settings.enable_microbatch else 1
-        self.pool = ProcessPool(
-            WorkerArgs(str(self._bundle), settings.identifier, batch_size),
-            settings.queue_workers if self._bundle is not None else 0,
-            self.lifecycle,
-            self.clock,
+        self.switch = ModelSwitch(self._make_pool, settings.identifier, batch_size, settings.workers, self.lifecycle)
+        self.predict = Predict(self.lanes, self.switch, self.lifecycle, self.metrics, self.clock)
+        self.cache = (
+            AnswerCache(self.predict, self.metrics, self.clock, settings.predict_cache_size, settings.predict_cache_ttl)
+            if settings.enable_predict_cache
+            else None
         )
-        self.predict = Predict(self.lane, self.pool, self.lifecycle, self.metrics)
-        self._dispatcher = self.predict.dispatcher(settings.queue_workers, batch_size)
+        self._feed = BatchFeed(
+            self.lanes, self.switch, self.metrics, self.clock, batch_size, settings.batch_timeout_ms / 1000
+        )
         self._stack = AsyncExitStack()
+        self.switch.on_model = self._note_model
+        self.switch.on_shadow = ShadowMeter(self.metrics)
         self.metrics.watch(
-            self.lane.statistics,
-            lambda: (self.pool.statistics().workers, self.pool.statistics().busy),
-            lambda: self.pool.statistics().restarts,
+            self.lanes.interactive.statistics,
+            self.lanes.claims.statistics,
+            lambda: (self.switch.statistics().workers, self.switch.statistics().busy),
+            lambda: self.switch.statistics().restarts,
             lambda: self.lifecycle.ready,
             self.lag,
         )
@@ -56,15 +70,18 @@ class Runtime:
         settings = self.settings
         events.runtime_start(
             bundle=self._bundle.name if self._bundle else None,
-            workers=settings.queue_workers,
+            workers=settings.workers,
             queue_maxsize=settings.queue_maxsize,
         )
         await self._stack.enter_async_context(self.lag)
+        await self._stack.enter_async_context(self.switch)
+        await self._stack.enter_async_context(self._feed)
         if self._bundle is None:
             self.lifecycle.to(State.FAILED, "There is no bundle to serve: set BUNDLE_PATH.")
         else:
-            await self._stack.enter_async_context(self.pool)
-        await self._stack.enter_async_context(self._dispatcher)
+            await self.switch.serve(self._bundle)
+        if settings.shadow_bundle_path:
+            await self.switch.shadow(Path(settings.shadow_bundle_path))
         note = asyncio.create_task(self._note_ready(time.perf_counter()), name="note-ready")
         self._stack.callback(note.cancel)
         self._stack.push_async_callback(self.drain.done)
@@ -75,12 +92,30 @@ class Runtime:
         await self._stack.aclose()
         self.lifecycle.to(State.STOPPED)
 
+    async def reload(self) -> ServedModel:
+        """Activates what BUNDLE_PATH holds now.
+
+        Raises:
+            BundleRefused: It can not be served; the present model goes on.
+            NotReady: BUNDLE_PATH names no bundle.
+        """
+        if self._bundle is None:
+            raise NotReady("There is no bundle to load: set BUNDLE_PATH.", retry_after_s=60)
+        return await self.switch.activate(self._bundle)
+
+    def _make_pool(self, args: WorkerArgs, workers: int, listener: PoolListener) -> ModelPool:
+        return ProcessPool(args, workers, listener, self.clock) if workers else InlinePool(args, listener)
+
+    def _note_model(self, model: ServedModel) -> None:
+        self.metrics.model.clear()
+        self.metrics.model.labels(model.bundle_id, model.name, model.backend, "serving").set(1)
+        shadow = self.switch.shadow_model
+        if shadow is not None:
+            self.metrics.model.labels(shadow.bundle_id, shadow.name, shadow.backend, "shadow").set(1)
+
     async def _note_ready(self, begun: float) -> None:
         await self.lifecycle.until(State.READY)
         self.startup_ready_ms = round((time.perf_counter() - begun) * 1000)
-        model = self.pool.model
-        if model is not None:
-            self.metrics.model.labels(model.bundle_id, model.name, model.backend).set(1)
         events.startup_model_ready(ready_ms=self.startup_ready_ms)
 
 

@@ -40,7 +40,7 @@ class Runtime:
         self.metrics = ChatMetrics()
         self.lag = LoopLag(self.clock)
         self.lane = TriageLane(settings.triage_queue_maxsize, self.clock)
-        self.drain = Drain(self.lane, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
+        self.drain = Drain([self.lane], self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         modes = () if settings.model_disabled else settings.modes
         self._engines = engines or {mode: make_engine(mode, settings, self.clock) for mode in modes}
         self._records = _RecordsOfTheHouse()

@@ -1,8 +1,9 @@
 """Admission: deciding at the door whether work may wait. A bounded lane hands out tickets, or says QueueFull at once.
 
-`try_admit` is the door's verb, `admit` a consumer's that may pause; `take` belongs to `serving.dispatch`. The lane
-never holds more waiting tickets than its capacity, and every ticket settles exactly once, with a value or an error. A
-ticket whose caller went away leaves the lane at that moment and frees its place.
+`try_admit` is the door's verb, `admit` a consumer's that may pause; `take` and `take_now` belong to whoever runs the
+work. The lane never holds more waiting tickets than its capacity nor more bytes than its budget, and every ticket
+settles exactly once, with a value or an error. A ticket whose caller went away leaves the lane at that moment and frees
+its place.
 """
 
 import asyncio
@@ -10,11 +11,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
+from serving.alarms import Alarms
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded, Draining, InvalidInput, QueueFull, SluiceError
+from serving.pace import Pace, Shedding
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket; no digit can be meant in a type
 R = TypeVar("R")
@@ -29,21 +32,37 @@ class _Stage(Enum):
 class Ticket(Generic[I, R]):
     """A place in a lane, and later the answer."""
 
-    def __init__(self, item: I, deadline: Deadline, lane: "BoundedQueue[I, R]", admitted_at: float) -> None:
+    __slots__ = (
+        *("_error", "_lane", "_stage", "_value", "_watchers", "admitted_at", "alarm_slot", "deadline", "item"),
+        *("size", "waited_s"),
+    )
+
+    def __init__(self, item: I, deadline: Deadline, lane: "BoundedQueue[I, R]", admitted_at: float, size: int) -> None:
         self.item = item
         self.deadline = deadline
         self.admitted_at = admitted_at
+        self.size = size
         self.waited_s = 0.0
+        self.alarm_slot = 0
         self._lane = lane
         self._stage = _Stage.WAITING
-        loop = asyncio.get_running_loop()
-        self._outcome: asyncio.Future[R] = loop.create_future()
-        # The lane keeps the promise itself: a ticket ends by its deadline whether or not anybody looks.
-        self._alarm = loop.call_later(deadline.remaining(), lambda: self.fail(DeadlineExceeded()))
+        self._value: R | None = None
+        self._error: SluiceError | None = None
+        self._watchers: list[Callable[[], None]] | None = None
 
     @property
     def settled(self) -> bool:
         return self._stage is _Stage.SETTLED
+
+    @property
+    def error(self) -> SluiceError | None:
+        """What it was settled with, if that was an error."""
+        return self._error
+
+    @property
+    def value(self) -> R:
+        """What it was settled with. Ask only a settled ticket without an error."""
+        return cast(R, self._value)
 
     async def result(self) -> R:
         """Waits for the outcome. A caller that is cancelled gives its place up.
@@ -52,27 +71,38 @@ class Ticket(Generic[I, R]):
             DeadlineExceeded: Nobody settled it in time.
             SluiceError: What the work failed with.
         """
-        try:
-            return await asyncio.shield(self._outcome)
-        except asyncio.CancelledError:
-            self.fail(CallerGone())
-            raise
+        if self._stage is not _Stage.SETTLED:
+            outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self.when_settled(lambda: None if outcome.done() else outcome.set_result(None))
+            try:
+                await outcome
+            except asyncio.CancelledError:
+                self.fail(CallerGone())
+                raise
+        if self._error is not None:
+            raise self._error
+        return self.value
 
     def settle(self, value: R) -> bool:
         """False when the ticket was settled before; the value is then dropped."""
-        return self._lane._close(self, lambda: self._outcome.set_result(value))
+        return self._lane._close(self, value, None)
 
     def fail(self, error: SluiceError) -> bool:
         """False when the ticket was settled before."""
+        return self._lane._close(self, None, error)
 
-        def refuse() -> None:
-            self._outcome.set_exception(error)
-            self._outcome.exception()  # seen: a caller that went away must not leave a warning behind
-
-        return self._lane._close(self, refuse)
+    def ring(self) -> None:
+        """The deadline has passed."""
+        self.fail(DeadlineExceeded())
 
     def when_settled(self, call: Callable[[], None]) -> None:
-        self._outcome.add_done_callback(lambda _: call())
+        """`call` is made at once when the ticket settles, or now if it has."""
+        if self._stage is _Stage.SETTLED:
+            call()
+        elif self._watchers is None:
+            self._watchers = [call]
+        else:
+            self._watchers.append(call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +112,7 @@ class LaneStatistics:
     capacity: int
     depth: int  #: tickets waiting
     running: int
+    held_bytes: int  #: of all tickets that are not settled, and of bodies being read
     admitted: int
     rejected: int
     completed: int
@@ -98,18 +129,28 @@ class LaneStatistics:
 class BoundedQueue(Generic[I, R]):
     """One lane. Lives on the event loop; no method but `admit`, `take` and `drained` ever waits."""
 
-    def __init__(self, capacity: int, clock: Clock) -> None:
+    def __init__(
+        self, capacity: int, clock: Clock, *, max_bytes: int | None = None, shedding: Shedding | None = None
+    ) -> None:
         if capacity < 1:
             raise ValueError("a lane holds at least one ticket")
         self.capacity = capacity
+        self.max_bytes = max_bytes
+        #: Told when a ticket begins to wait.
+        self.on_arrival: Callable[[], None] | None = None
+        #: Told of every ticket that settles, once, before its caller is.
+        self.on_settled: Callable[[Ticket[I, R]], None] | None = None
         self._clock = clock
         # A dict keeps the order of admission and lets a ticket leave from the middle without a search.
         self._waiting: dict[Ticket[I, R], None] = {}
         self._running: set[Ticket[I, R]] = set()
+        self._held_bytes = 0
         self._open = True
         self._arrived = asyncio.Event()
         self._freed = asyncio.Event()
-        self._pace = _Pace(clock)
+        self._alarms: Alarms[Ticket[I, R]] = Alarms(clock)
+        self._pace = Pace(clock)
+        self._shedding = shedding
         self._admitted = self._rejected = self._completed = 0
         self._invalid = self._failed = self._expired = self._abandoned = 0
         self._last_wait = self._total_wait = self._max_wait = 0.0
@@ -122,55 +163,93 @@ class BoundedQueue(Generic[I, R]):
     def full(self) -> bool:
         return len(self._waiting) >= self.capacity
 
-    def try_admit(self, item: I, deadline: Deadline) -> Ticket[I, R]:
-        """A ticket now.
+    @property
+    def held_bytes(self) -> int:
+        return self._held_bytes
+
+    def has_room(self, size: int = 0) -> bool:
+        """Whether a ticket of `size` bytes would be admitted now. Looks only; `check_room` counts."""
+        depth = len(self._waiting)
+        if not self._open or (self.max_bytes is not None and self._held_bytes and self._too_many_bytes(size)):
+            return False
+        if self._shedding is None:
+            return depth < self.capacity
+        return depth < self._shedding.limit(depth, self.capacity, self._pace.interval_s)
+
+    def _too_many_bytes(self, size: int) -> bool:
+        return self.max_bytes is not None and self._held_bytes + size > self.max_bytes
+
+    def try_admit(self, item: I, deadline: Deadline, size: int = 0) -> Ticket[I, R]:
+        """A ticket now. `size` is what its item weighs in bytes, until it is settled.
 
         Raises:
             QueueFull: The lane is full; `retry_after_s` is when a place is expected at the present pace.
             Draining: The lane takes no more.
         """
-        self.check_room()
+        self.check_room(size)
         self._admitted += 1
-        ticket = Ticket(item, deadline, self, self._clock.monotonic())
+        ticket = Ticket(item, deadline, self, self._clock.monotonic(), size)
+        self._held_bytes += size
         self._waiting[ticket] = None
+        self._alarms.set(ticket, deadline.at)
         self._arrived.set()
+        if self.on_arrival is not None:
+            self.on_arrival()
         return ticket
 
-    def check_room(self) -> None:
+    def check_room(self, size: int = 0) -> None:
         """Raises what `try_admit` would raise, and counts the refusal: for a door that has not read the body yet."""
-        if not self._open:
-            raise Draining(retry_after_s=1)
-        if self.full:
+        if not self.has_room(size):
+            if not self._open:
+                raise Draining(retry_after_s=1)
             self._rejected += 1
             raise QueueFull(retry_after_s=self.retry_after_s(), qsize=self.depth)
 
-    async def admit(self, item: I, deadline: Deadline) -> Ticket[I, R]:
+    def refuse(self) -> None:
+        """Counts a refusal that a door makes by itself, with bytes that it has ready."""
+        self._rejected += 1
+
+    def hold(self, size: int) -> None:
+        """Counts bytes of a body that is being read; give them back with `release` before or after admission."""
+        self._held_bytes += size
+
+    def release(self, size: int) -> None:
+        self._held_bytes -= size
+
+    async def admit(self, item: I, deadline: Deadline, size: int = 0) -> Ticket[I, R]:
         """A ticket as soon as there is a place.
 
         Raises:
             DeadlineExceeded: There was none in time.
             Draining: The lane takes no more.
         """
-        while self.full and self._open:
+        while self._open and not self.has_room(size):
             self._freed.clear()
             await deadline.bound(self._freed.wait())
-        return self.try_admit(item, deadline)
+        return self.try_admit(item, deadline, size)
 
     async def take(self, at_most: int = 1) -> list[Ticket[I, R]]:
         """Waits for work, then gives what waits, oldest first, at most `at_most`. It counts as running from here."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
+        return self.take_now(at_most)
+
+    def take_now(self, at_most: int) -> list[Ticket[I, R]]:
+        """What waits now, oldest first, at most `at_most`; maybe nothing. It counts as running from here."""
         now = self._clock.monotonic()
+        waiting = self._waiting
         taken: list[Ticket[I, R]] = []
-        while self._waiting and len(taken) < at_most:
-            ticket = next(iter(self._waiting))
-            del self._waiting[ticket]
+        while waiting and len(taken) < at_most:
+            ticket = next(iter(waiting))
+            del waiting[ticket]
             ticket._stage = _Stage.RUNNING
             self._running.add(ticket)
-            ticket.waited_s = self._last_wait = now - ticket.admitted_at
-            self._total_wait += ticket.waited_s
-            self._max_wait = max(self._max_wait, ticket.waited_s)
+            ticket.waited_s = waited = now - ticket.admitted_at
+            self._total_wait += waited
+            if waited > self._max_wait:
+                self._max_wait = waited
+            self._last_wait = waited
             taken.append(ticket)
         self._freed.set()
         return taken
@@ -211,6 +290,7 @@ class BoundedQueue(Generic[I, R]):
             capacity=self.capacity,
             depth=self.depth,
             running=len(self._running),
+            held_bytes=self._held_bytes,
             admitted=self._admitted,
             rejected=self._rejected,
             completed=self._completed,
@@ -224,20 +304,34 @@ class BoundedQueue(Generic[I, R]):
             max_wait_s=self._max_wait,
         )
 
-    def _close(self, ticket: Ticket[I, R], publish: Callable[[], None]) -> bool:
+    def _close(self, ticket: Ticket[I, R], value: R | None, error: SluiceError | None) -> bool:
         """The one place where a ticket settles."""
-        if ticket._stage is _Stage.SETTLED:
+        stage = ticket._stage
+        if stage is _Stage.SETTLED:
             return False
-        self._waiting.pop(ticket, None)
-        self._running.discard(ticket)
-        if ticket._stage is _Stage.RUNNING:
+        if stage is _Stage.RUNNING:
+            self._running.discard(ticket)
             self._pace.tick(busy=bool(self._waiting))
+        else:
+            del self._waiting[ticket]
         ticket._stage = _Stage.SETTLED
-        ticket._alarm.cancel()
-        publish()
-        match ticket._outcome.exception():
-            case None:
-                self._completed += 1
+        ticket._value, ticket._error = value, error
+        self._held_bytes -= ticket.size
+        self._alarms.unset(ticket)
+        if error is None:
+            self._completed += 1
+        else:
+            self._count(error)
+        self._freed.set()
+        if self.on_settled is not None:
+            self.on_settled(ticket)
+        watchers, ticket._watchers = ticket._watchers, None
+        for call in watchers or ():
+            call()
+        return True
+
+    def _count(self, error: SluiceError) -> None:
+        match error:
             case CallerGone():
                 self._abandoned += 1
             case DeadlineExceeded():
@@ -246,33 +340,3 @@ class BoundedQueue(Generic[I, R]):
                 self._invalid += 1
             case _:
                 self._failed += 1
-        self._freed.set()
-        return True
-
-
-class _Pace:
-    """The mean time between two settlements while work was waiting, as a moving average over about 20 of them."""
-
-    #: Tickets of one batch settle within this time of each other and count as one event with many settlements.
-    _TOGETHER_S = 0.001
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._since: float | None = None
-        self._together = 0
-        self.interval_s: float | None = None  #: None until it is known
-
-    def tick(self, busy: bool) -> None:
-        now = self._clock.monotonic()
-        if self._since is not None and now - self._since >= self._TOGETHER_S:
-            gap = (now - self._since) / self._together
-            weight = 0.95**self._together
-            self.interval_s = gap if self.interval_s is None else weight * self.interval_s + (1 - weight) * gap
-            self._since = None
-        # With nothing waiting, the time to the next settlement says when work comes, not how fast it is done.
-        if not busy:
-            self._since = None
-        elif self._since is None:
-            self._since, self._together = now, 1
-        else:
-            self._together += 1

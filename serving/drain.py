@@ -7,7 +7,7 @@ afterwards would cut them off instead.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from serving import events
@@ -17,10 +17,10 @@ from serving.lifecycle import Lifecycle, State
 
 
 class Drain:
-    """The drain of one lane. `begin` may come from the server or from the lifespan's end, whichever is first."""
+    """The drain of all lanes. `begin` may come from the server or from the lifespan's end, whichever is first."""
 
-    def __init__(self, lane: BoundedQueue[Any, Any], lifecycle: Lifecycle, grace_s: float) -> None:
-        self._lane, self._lifecycle, self._grace_s = lane, lifecycle, grace_s
+    def __init__(self, lanes: Sequence[BoundedQueue[Any, Any]], lifecycle: Lifecycle, grace_s: float) -> None:
+        self._lanes, self._lifecycle, self._grace_s = lanes, lifecycle, grace_s
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -44,7 +44,8 @@ class Drain:
         """On the event loop. Nothing is admitted from here on; calling it again changes nothing."""
         if self._task is None:
             self._lifecycle.to(State.DRAINING)
-            self._lane.close()
+            for lane in self._lanes:
+                lane.close()
             self._task = asyncio.create_task(self._empty(), name="drain")
 
     async def done(self) -> None:
@@ -54,9 +55,11 @@ class Drain:
         await self._task
 
     async def _empty(self) -> None:
-        events.shutdown_begun(grace_s=self._grace_s, depth=self._lane.depth)
+        events.shutdown_begun(grace_s=self._grace_s, depth=sum(lane.depth for lane in self._lanes))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._grace_s):
-                await self._lane.drained()
-        left = self._lane.abandon(Draining("The process went down before the answer.", retry_after_s=1))
+                for lane in self._lanes:
+                    await lane.drained()
+        gone = Draining("The process went down before the answer.", retry_after_s=1)
+        left = sum(lane.abandon(gone) for lane in self._lanes)
         events.shutdown_done(drained=left == 0, abandoned=left)

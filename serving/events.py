@@ -27,6 +27,11 @@ class Event:
     level: int
     logger: logging.Logger
 
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody listens: for events so frequent that their fields should not even be put together."""
+        return self.logger.isEnabledFor(self.level)
+
     def __call__(self, **values: object) -> None:
         """Raises TypeError for a field that was not declared."""
         if not values.keys() <= self.fields:

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
+
+from serving.histogram import Histogram
 
 #: Seconds. From half a millisecond (one cached forecast) to ten minutes (a long answer on a slow core).
 LATENCY_BUCKETS = (
@@ -59,10 +61,12 @@ class Metrics:
         self.http_duration = self.histogram(
             "http_request_duration_seconds", "From the request's first byte to the answer's last, by route.", "endpoint"
         )
-        self.http_in_flight = self.gauge("http_requests_in_flight", "HTTP requests being answered now.")
+        #: HTTP requests being answered now; whoever answers one counts it up and down again.
+        self.http_in_flight = 0
 
         # Not prometheus_client's process collector: it opens files, and a scrape is answered on the event loop.
         self.read(
+            Reading("http_requests_in_flight", "HTTP requests being answered now.", lambda: self.http_in_flight),
             Reading("process_cpu_seconds", "CPU time of the API process.", time.process_time, "counter"),
             Reading("process_max_resident_memory_bytes", "Peak memory of the API process.", _peak_memory),
         )
@@ -76,7 +80,9 @@ class Metrics:
     def histogram(
         self, name: str, sentence: str, *labels: str, buckets: Sequence[float] = LATENCY_BUCKETS
     ) -> Histogram:
-        return Histogram(name, sentence, labels, registry=self.registry, buckets=buckets)
+        made = Histogram(name, sentence, labels, buckets)
+        self.registry.register(made)
+        return made
 
     def read(self, *readings: Reading) -> None:
         """Exports numbers that others keep."""

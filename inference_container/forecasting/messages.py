@@ -4,6 +4,7 @@ Plain values that pickle small. The raw body crosses as it came from the socket:
 event loop never pays for it. `process_pool` ships them, `inferencer` answers them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -27,6 +28,12 @@ class QueryOptions:
     timings: bool = False
     #: Bytes of the JSON part of an Open Inference Protocol body; None: all of it.
     json_bytes: int | None = None
+    #: Name of the model that answers, for formats that say it in the body or in the answer.
+    model: str | None = None
+    #: The only bundle that may answer; None: whichever the worker holds.
+    version: str | None = None
+    #: Which of several series in one body this query is about.
+    series: int = 0
 
 
 class ForecastQuery(NamedTuple):
@@ -67,3 +74,22 @@ class Answered(NamedTuple):
 
     replies: list[ForecastReply]
     timings: StageTimings
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """The bundle that a worker holds, as far as its parent needs to know."""
+
+    bundle_id: str
+    name: str
+    backend: str
+    input_len: int
+    horizon: int
+    targets: tuple[str, ...]
+    columns: tuple[str, ...]
+    freq_seconds: int
+    max_steps: int
+    #: Levels that can be asked for beside the forecast; empty when the bundle carries none.
+    quantile_levels: tuple[float, ...]
+    #: The manifest's descriptive parts, plain JSON.
+    card: Mapping[str, object]

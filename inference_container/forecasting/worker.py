@@ -1,16 +1,15 @@
-"""The worker process: loads and verifies a bundle, warms it up, then answers one batch after another.
+"""The worker process: opens a bundle, then answers one batch after another.
 
-`process_pool` spawns it and speaks these messages with it. The bundle and torch are imported only inside `work`, so the
-parent can import the messages in milliseconds. A bundle that is refused is reported and never tried again: starting the
-same files anew would fail the same way for ever.
+`process_pool` spawns it and speaks these messages with it. The bundle and its backend are imported only inside `work`,
+so the parent can import the messages in milliseconds and never holds numpy. A bundle that is refused is reported and
+never tried again: starting the same files anew would fail the same way for ever.
 """
 
 import os
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply
+from inference_container.forecasting.messages import Answered, ForecastQuery, ServedModel
 from serving.child import Channel
 from serving.errors import SluiceError
 from serving.heap import settle_heap
@@ -22,6 +21,7 @@ _NICE = 5
 @dataclass(frozen=True, slots=True)
 class WorkerArgs:
     bundle: str  #: folder of the bundle
+    bundle_name: str  #: what a person calls it
     identifier: str
     batch_size: int
 
@@ -33,16 +33,12 @@ class Loading:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """What the worker holds; the bundle passed its golden check."""
+    """The bundle passed its golden check."""
 
-    bundle_id: str
-    name: str
-    backend: str
-    input_len: int
-    horizon: int
-    targets: tuple[str, ...]
+    model: ServedModel
     load_ms: float
     golden_max_rel_err: float
+    fallback: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,51 +48,34 @@ class WorkerRefused:
     error: SluiceError
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
+    """Queries as plain tuples: a class of our own for each of them would take pickle longer than all the rest."""
+
     number: int
-    queries: tuple[ForecastQuery, ...]
+    queries: list[tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchDone:
+class BatchDone(NamedTuple):
     number: int
-    replies: Sequence[ForecastReply]
+    answered: Answered
 
 
 def work(channel: Channel, args: WorkerArgs) -> None:
     """The child's entry. Returns never: the process ends with its parent."""
-    begun = time.perf_counter()
     os.nice(_NICE)
     channel.send(Loading("importing"))
-    from inference_container.bundles.loader import load_bundle, open_inferencer
+    from inference_container.forecasting.opening import open_model
 
-    channel.send(Loading("verifying"))
     try:
-        bundle = load_bundle(args.bundle)
-        inferencer, golden_max_rel_err = open_inferencer(bundle, args.identifier)
+        opened = open_model(args.bundle, args.identifier, args.batch_size, lambda phase: channel.send(Loading(phase)))
     except SluiceError as error:
         channel.send(WorkerRefused(error))
         while True:
             channel.receive()  # nothing can be forecast; wait for the parent to end us
-    channel.send(Loading("warming"))
-    for size in (1, args.batch_size):
-        inferencer.warm_up(size)
     settle_heap()
-    plan = inferencer.plan
-    channel.send(
-        WorkerReady(
-            bundle_id=plan.bundle_id,
-            name=bundle.manifest.name,
-            backend=inferencer.backend.name,
-            input_len=plan.input.input_len,
-            horizon=plan.output.horizon,
-            targets=plan.output.targets,
-            load_ms=round((time.perf_counter() - begun) * 1000, 1),
-            golden_max_rel_err=golden_max_rel_err,
-        )
-    )
+    channel.send(WorkerReady(opened.model, opened.load_ms, opened.golden_max_rel_err, opened.fallback))
+    answer, query = opened.inferencer.answer, ForecastQuery._make
     while True:
         message = channel.receive()
         if isinstance(message, Batch):
-            channel.send(BatchDone(message.number, inferencer.answer(message.queries).replies))
+            channel.send(BatchDone(message.number, answer([query(fields) for fields in message.queries])))

@@ -6,8 +6,9 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from inference_container.routers.schemas import Health, Ping, QueueStats, Readiness
+from inference_container.services.answer_cache import AnswerCache
+from inference_container.services.lanes import Lanes
 from inference_container.services.ports import Predictor
-from inference_container.services.predict import ForecastLane
 from serving.http.probes import readiness
 from serving.http.problems import declared
 from serving.lifecycle import Lifecycle
@@ -17,19 +18,21 @@ from serving.loop_lag import LoopLag
 class Observed(Protocol):
     """What these routes look at. `wiring` has it; they change nothing of it."""
 
-    lane: ForecastLane
+    lanes: Lanes
+    cache: AnswerCache | None
     lifecycle: Lifecycle
     lag: LoopLag
     build_version: str
     startup_ready_ms: int | None
 
     @property
-    def pool(self) -> Predictor: ...
+    def switch(self) -> Predictor: ...
 
 
 def operations_router(runtime: Observed) -> APIRouter:
     router = APIRouter(tags=["operations"])
-    lane, pool, lifecycle = runtime.lane, runtime.pool, runtime.lifecycle
+    lane, claims, switch = runtime.lanes.interactive, runtime.lanes.claims, runtime.switch
+    lifecycle = runtime.lifecycle
 
     @router.get("/healthz", summary="Liveness: does the event loop turn?")
     async def health() -> Health:
@@ -50,7 +53,7 @@ def operations_router(runtime: Observed) -> APIRouter:
 
     @router.get("/predict_ping", summary="What a load test asks before it starts")
     async def ping() -> Ping:
-        model, busy = pool.model, pool.statistics().busy
+        model, busy = switch.model, switch.statistics().busy
         return Ping(
             model_loaded=model is not None,
             busy=busy > 0,
@@ -61,7 +64,7 @@ def operations_router(runtime: Observed) -> APIRouter:
 
     @router.get("/queue_stats", summary="Counters of the queue and the workers", responses=declared(500))
     async def queue_stats() -> QueueStats:
-        queue, workers, lag, model = lane.statistics(), pool.statistics(), runtime.lag.statistics(), pool.model
+        queue, workers, lag, model = lane.statistics(), switch.statistics(), runtime.lag.statistics(), switch.model
         started = queue.completed + queue.invalid + queue.failed + queue.running
         return QueueStats(
             build_version=runtime.build_version,
@@ -78,6 +81,8 @@ def operations_router(runtime: Observed) -> APIRouter:
             failed=queue.failed,
             invalid=queue.invalid,
             abandoned=queue.abandoned,
+            claims_qsize=claims.depth,
+            served_cached=runtime.cache.served if runtime.cache is not None else 0,
             last_wait_ms=queue.last_wait_s * 1000,
             max_wait_ms=queue.max_wait_s * 1000,
             avg_wait_ms=queue.total_wait_s * 1000 / started if started else 0.0,

@@ -40,14 +40,16 @@ PREDICT_BODY: dict[str, Any] = {
 
 
 class PredictAnswer(BaseModel):
-    status: Literal["SUCCESS"]
+    status: Literal["SUCCESS", "SUCCESS_CACHED"] = Field(description="The second only with ENABLE_PREDICT_CACHE.")
     identifier: str
     run_id: str = Field(description="Identity of the bundle that answered.")
-    predictions: list[dict[str, str | float]] = Field(
-        description="One per step: `ts` (ISO 8601, UTC without a zone) and a number for each target column."
+    predictions: list[dict[str, str | float | dict[str, dict[str, float]]]] = Field(
+        description="One per step: `ts` (ISO 8601, UTC without a zone), a number for each target column and, where "
+        "asked for, `quantiles`: target to level to number."
     )
     req_id: str
-    cached: Literal[False]
+    cached: bool
+    timings_ms: dict[str, float] | None = Field(None, description="With `timings=1`: the stages of its batch.")
 
 
 class Health(BaseModel):
@@ -92,7 +94,8 @@ class QueueStats(BaseModel):
     failed: int
     invalid: int
     abandoned: int
-    served_cached: Literal[0] = 0
+    claims_qsize: int
+    served_cached: int
     last_wait_ms: float
     max_wait_ms: float
     avg_wait_ms: float

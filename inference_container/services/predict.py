@@ -1,42 +1,69 @@
 """The one forecast that every door runs: admission, a batch on a worker, the answer or a typed error.
 
-HTTP comes in by `routers.predict`; claims will come in by the same `forecast`. What is refused is refused before
-anything of the request is read. Every request that comes here leaves exactly one outcome in the metrics; what the door
-refused before (the schema, the body bound) is counted by `http_requests_total` alone.
+HTTP comes in by `routers`; claims come in by `forecast_claim`, through a lane of their own. What is refused is refused
+before anything of the request is read. Every request that comes here leaves exactly one outcome in the metrics; what
+the door refused before (the schema, the body bound) is counted by `http_requests_total` alone.
 """
 
-import asyncio
-import time
-from collections.abc import Sequence
-from typing import TypeAlias
-
 from inference_container import events
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply, HeadedReply
+from inference_container.forecasting.messages import ForecastQuery
 from inference_container.metrics import InferenceMetrics, Outcome
+from inference_container.services.lanes import ForecastAnswer, ForecastLane, Lanes
 from inference_container.services.ports import Predictor
-from serving.admission import BoundedQueue, Ticket
+from serving.admission import Ticket
+from serving.clock import Clock
 from serving.deadline import Deadline
-from serving.dispatch import Dispatcher
-from serving.errors import DeadlineExceeded, Draining, InvalidInput, NotReady, QueueFull, Rejected, SluiceError
+from serving.errors import (
+    CallerGone,
+    ChildDied,
+    DeadlineExceeded,
+    Draining,
+    InvalidInput,
+    NotReady,
+    QueueFull,
+    Rejected,
+    SluiceError,
+)
 from serving.lifecycle import Lifecycle
-
-ForecastAnswer: TypeAlias = bytes | HeadedReply
-ForecastLane: TypeAlias = BoundedQueue[ForecastQuery, ForecastAnswer]
 
 
 class Predict:
     def __init__(
-        self, lane: ForecastLane, predictor: Predictor, lifecycle: Lifecycle, metrics: InferenceMetrics
+        self, lanes: Lanes, predictor: Predictor, lifecycle: Lifecycle, metrics: InferenceMetrics, clock: Clock
     ) -> None:
-        self._lane, self._predictor, self._lifecycle, self._metrics = lane, predictor, lifecycle, metrics
-        self._next_rejection_line = 0.0
+        self._lanes, self._predictor, self._lifecycle = lanes, predictor, lifecycle
+        self._metrics, self._clock = metrics, clock
+        self._next_rejection_line = clock.monotonic()
+        self._refused_outcome = metrics.outcomes.labels("rejected")
+        self._refused_reason = metrics.rejected.labels(QueueFull.code)
+        #: What the last claim was about, for callers who bring no series of their own; see `answer_cache`.
+        self.last_claim: ForecastQuery | None = None
+        for lane in (lanes.interactive, lanes.claims):
+            lane.on_settled = self._settled
 
-    def dispatcher(self, workers: int, batch_size: int) -> Dispatcher[ForecastQuery, ForecastAnswer]:
-        """Open it as a context for as long as forecasts are to be answered."""
-        return Dispatcher(self._lane, self._run, workers, batch_size)
+    @property
+    def model_id(self) -> str | None:
+        model = self._predictor.model
+        return model.bundle_id if model is not None else None
 
-    def refuse_early(self) -> None:
-        """Raises what `forecast` would raise for any request now. Costs nothing: call it before reading a body.
+    @property
+    def lane(self) -> ForecastLane:
+        """The callers' lane."""
+        return self._lanes.interactive
+
+    def is_full(self, size: int = 0) -> bool:
+        """Whether a request with a body of `size` bytes would be refused for want of room, and for nothing else."""
+        return self._lifecycle.ready and not self._lanes.interactive.has_room(size)
+
+    def count_refusal(self) -> None:
+        """Notes a request that the door refused by itself because `is_full` said so."""
+        self._lanes.interactive.refuse()
+        self._refused_outcome.inc()
+        self._refused_reason.inc()
+        self._report_rejection()
+
+    def refuse_early(self, size: int = 0) -> None:
+        """Raises what `forecast` would raise for any request now: call it before reading a body.
 
         Raises:
             QueueFull: The lane is full.
@@ -44,14 +71,21 @@ class Predict:
             Draining: The process is going down.
         """
         try:
-            if self._lifecycle.closing:
-                raise Draining(retry_after_s=1)
-            if self._predictor.model is None or not self._lifecycle.ready:
-                reason = self._lifecycle.reason or "The model is not loaded yet."
-                raise NotReady(reason, retry_after_s=5)
-            self._lane.check_room()
+            self._check(self._lanes.interactive, size)
         except SluiceError as error:
-            self._count(error)
+            self.count(error)
+            raise
+
+    def admit(self, query: ForecastQuery, deadline: Deadline) -> Ticket[ForecastQuery, ForecastAnswer]:
+        """A ticket of the callers' lane.
+
+        Raises:
+            QueueFull: The lane is full.
+        """
+        try:
+            return self._lanes.interactive.try_admit(query, deadline, len(query.body))
+        except SluiceError as error:
+            self.count(error, query.req_id)
             raise
 
     async def forecast(self, query: ForecastQuery, deadline: Deadline) -> ForecastAnswer:
@@ -63,44 +97,61 @@ class Predict:
             InvalidInput: The request can not be forecast.
             WorkFailed: The forecast broke, or its worker died.
         """
-        begun = time.perf_counter()
+        return await self.admit(query, deadline).result()
+
+    async def forecast_claim(self, query: ForecastQuery, deadline: Deadline) -> ForecastAnswer:
+        """As `forecast`, by the claims' lane: waits for a place, and tries once more when the worker died.
+
+        Raises:
+            DeadlineExceeded: There was no place or no answer in time.
+            InvalidInput: The claim's series can not be forecast.
+            WorkFailed: The forecast broke, or two workers died over it.
+        """
+        lane = self._lanes.claims
         try:
-            ticket = self._lane.try_admit(query, deadline)
-            events.queue_job_enqueued(req_id=query.req_id, qsize=self._lane.depth)
-            answer = await ticket.result()
-        except SluiceError as error:
-            self._note_latency(begun)
-            self._count(error, query.req_id)
-            raise
-        except asyncio.CancelledError:
-            self._metrics.outcomes.labels("abandoned").inc()
-            raise
-        self._note_latency(begun)
-        self._metrics.outcomes.labels("success").inc()
-        events.queue_job_done(
-            req_id=query.req_id,
-            waited_ms=round(ticket.waited_s * 1000, 3),
-            duration_ms=round((time.perf_counter() - begun) * 1000, 3),
-        )
+            answer = await (await lane.admit(query, deadline, len(query.body))).result()
+        except ChildDied:
+            answer = await (await lane.admit(query, deadline, len(query.body))).result()
+        self.last_claim = query
         return answer
 
-    async def _run(self, batch: Sequence[Ticket[ForecastQuery, ForecastAnswer]]) -> Sequence[ForecastReply]:
-        self._metrics.batch.observe(len(batch))
-        for ticket in batch:
-            self._metrics.queue_wait.observe(ticket.waited_s)
-        return await self._predictor.forecast([ticket.item for ticket in batch])
+    def _check(self, lane: ForecastLane, size: int) -> None:
+        if self._lifecycle.closing:
+            raise Draining(retry_after_s=1)
+        if self._predictor.model is None or not self._lifecycle.ready:
+            reason = self._lifecycle.reason or "The model is not loaded yet."
+            raise NotReady(reason, retry_after_s=5)
+        lane.check_room(size)
 
-    def _note_latency(self, begun: float) -> None:
-        took = time.perf_counter() - begun
-        self._metrics.latency.observe(took)
-        self._metrics.latency_latest.set(took)
+    def _settled(self, ticket: Ticket[ForecastQuery, ForecastAnswer]) -> None:
+        took = self._clock.monotonic() - ticket.admitted_at
+        metrics = self._metrics
+        if ticket.error is not None:
+            if not isinstance(ticket.error, CallerGone):
+                metrics.latency.observe(took)
+            self.count(ticket.error, ticket.item.req_id)
+            return
+        metrics.latency.observe(took)
+        metrics.latency_latest = took
+        metrics.succeeded.inc()
+        if events.queue_job_done.enabled:
+            events.queue_job_done(
+                req_id=ticket.item.req_id,
+                waited_ms=round(ticket.waited_s * 1000, 3),
+                duration_ms=round(took * 1000, 3),
+            )
 
-    def _count(self, error: SluiceError, req_id: str | None = None) -> None:
+    def count(self, error: SluiceError, req_id: str | None = None) -> None:
+        """Notes a request that ends with `error`."""
         outcome: Outcome
         match error:
             case Rejected():
                 outcome = "rejected"
-                self._report_rejection(error)
+                self._metrics.rejected.labels(error.code).inc()
+                if isinstance(error, QueueFull):
+                    self._report_rejection()
+            case CallerGone():
+                outcome = "abandoned"
             case DeadlineExceeded():
                 outcome = "timeout"
                 events.queue_job_timeout(req_id=req_id)
@@ -111,9 +162,10 @@ class Predict:
                 events.queue_job_error(req_id=req_id, code=error.code)
         self._metrics.outcomes.labels(outcome).inc()
 
-    def _report_rejection(self, error: Rejected) -> None:
+    def _report_rejection(self) -> None:
         """One line a second at most: under overload the log would cost more than the refusals."""
-        now = time.monotonic()
-        if isinstance(error, QueueFull) and now >= self._next_rejection_line:
+        now = self._clock.monotonic()
+        if now >= self._next_rejection_line:
             self._next_rejection_line = now + 1.0
-            events.queue_job_rejected_full(rejected=self._lane.statistics().rejected, qsize=self._lane.depth)
+            lane = self._lanes.interactive
+            events.queue_job_rejected_full(rejected=lane.statistics().rejected, qsize=lane.depth)

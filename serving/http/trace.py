@@ -48,7 +48,7 @@ class TraceMiddleware:
             await send(message)
 
         begun = time.perf_counter()
-        self._metrics.http_in_flight.inc()
+        self._metrics.http_in_flight += 1
         with tracing(trace):
             try:
                 length = headers.get("content-length", "")
@@ -66,7 +66,7 @@ class TraceMiddleware:
                 body = problem(500, "internal_error", "An unexpected error occurred.")
                 await problem_response(body, self._shape)(scope, receive, send_traced)
             finally:
-                self._metrics.http_in_flight.dec()
+                self._metrics.http_in_flight -= 1
                 endpoint = self._endpoint(scope)
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self._metrics.http_requests.labels(endpoint, method, status).inc()

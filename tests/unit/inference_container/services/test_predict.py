@@ -8,7 +8,9 @@ import pytest
 from inference_container.errors import TooFewRows
 from inference_container.forecasting.messages import ForecastQuery
 from inference_container.metrics import InferenceMetrics
-from inference_container.services.predict import ForecastAnswer, ForecastLane, Predict
+from inference_container.services.batches import BatchFeed
+from inference_container.services.lanes import ForecastAnswer, ForecastLane, Lanes, make_lanes
+from inference_container.services.predict import Predict
 from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.errors import ChildDied, DeadlineExceeded, Draining, NotReady, QueueFull, SluiceError
@@ -25,13 +27,17 @@ CLOCK = SystemClock()
 class House:
     predict: Predict
     predictor: FakePredictor
-    lane: ForecastLane
+    lanes: Lanes
     life: Lifecycle
     metrics: InferenceMetrics
 
+    @property
+    def lane(self) -> ForecastLane:
+        return self.lanes.interactive
+
     def outcomes(self) -> dict[str, float]:
         samples = next(m for m in self.metrics.registry.collect() if m.name == "inference_jobs_outcome").samples
-        return {s.labels["outcome"]: s.value for s in samples if s.name.endswith("_total")}
+        return {s.labels["outcome"]: s.value for s in samples if s.name.endswith("_total") and s.value}
 
     async def ask(self, name: str, seconds: float = 10) -> ForecastAnswer:
         return await self.predict.forecast(ForecastQuery(name, name.encode()), Deadline.after(seconds, CLOCK))
@@ -39,12 +45,12 @@ class House:
 
 @asynccontextmanager
 async def house(capacity: int = 8, batch_size: int = 4) -> AsyncIterator[House]:
-    predictor, lane = FakePredictor(), ForecastLane(capacity, CLOCK)
+    predictor, lanes = FakePredictor(), make_lanes(capacity, 1_000_000, CLOCK)
     life, metrics = Lifecycle(), InferenceMetrics()
     life.to(State.READY)
-    predict = Predict(lane, predictor, life, metrics)
-    async with predict.dispatcher(1, batch_size):
-        yield House(predict, predictor, lane, life, metrics)
+    predict = Predict(lanes, predictor, life, metrics, CLOCK)
+    async with BatchFeed(lanes, predictor, metrics, CLOCK, batch_size):
+        yield House(predict, predictor, lanes, life, metrics)
 
 
 async def test_what_waits_together_is_forecast_together() -> None:
@@ -126,3 +132,47 @@ async def test_a_process_that_goes_down_refuses_early() -> None:
         h.life.to(State.DRAINING)
         with pytest.raises(Draining):
             h.predict.refuse_early()
+
+
+async def test_a_flood_of_claims_costs_callers_neither_a_place_nor_their_turn() -> None:
+    async with house(capacity=6, batch_size=2) as h:
+        h.predictor.gate.clear()
+        first = asyncio.create_task(h.ask("first"))
+        await until(lambda: len(h.predictor.batches) == 1)
+        claims = [
+            asyncio.create_task(h.predict.forecast_claim(ForecastQuery(f"c{n}", b"c"), Deadline.after(10, CLOCK)))
+            for n in range(12)
+        ]
+        await until(lambda: h.lanes.claims.full)
+        callers = [asyncio.create_task(h.ask(f"u{n}")) for n in range(6)]
+        await until(lambda: h.lane.full)
+        h.predictor.gate.set()
+        await asyncio.gather(first, *claims, *callers)
+        assert h.lane.statistics().rejected == 0
+        kinds = "".join(batch[0][0] for batch in h.predictor.batches[1:])
+        # All six callers are done before a second batch of claims begins; the claims had their turn among them.
+        assert kinds[:4].count("u") == 3
+        assert kinds.count("c") == 6
+
+
+async def test_a_claim_is_tried_once_more_when_its_worker_dies() -> None:
+    async with house() as h:
+        h.predictor.errors = [ChildDied()]
+        answer = await h.predict.forecast_claim(ForecastQuery("c", b"claim"), Deadline.after(10, CLOCK))
+        assert answer == b"claim"
+        assert h.predictor.batches == [["c"], ["c"]]
+
+
+async def test_bytes_are_bounded_as_places_are() -> None:
+    async with house(capacity=100) as h:
+        h.predictor.gate.clear()
+        asked = [
+            asyncio.create_task(h.predict.forecast(ForecastQuery(str(n), b"x" * 300_000), Deadline.after(10, CLOCK)))
+            for n in range(3)
+        ]
+        await until(lambda: h.lane.held_bytes == 900_000)
+        assert h.predict.is_full(300_000)
+        assert not h.predict.is_full(50_000)
+        h.predictor.gate.set()
+        await asyncio.gather(*asked)
+        assert h.lane.held_bytes == 0

@@ -1,0 +1,120 @@
+"""What waits becomes a batch on a free worker, and the batch's replies become its tickets' outcomes.
+
+The unit of hand-off is a batch: whatever waits when a worker falls free, at most `batch_size`. There is no timer below
+saturation; `patience_s` may hold a batch that is not full for that long at most. Expired tickets are dropped before the
+work, and an answer that comes after its deadline is one nobody waits for.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from inference_container import events
+from inference_container.forecasting.messages import ForecastQuery, StageTimings
+from inference_container.metrics import InferenceMetrics
+from inference_container.services.lanes import ForecastAnswer, Lanes
+from inference_container.services.ports import BatchOutcome, Predictor
+from serving.admission import Ticket
+from serving.clock import Clock
+from serving.errors import DeadlineExceeded, SluiceError, WorkFailed
+
+_Batch = Sequence[Ticket[ForecastQuery, ForecastAnswer]]
+
+
+class BatchFeed:
+    """Open it as a context for as long as forecasts are to be answered."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        predictor: Predictor,
+        metrics: InferenceMetrics,
+        clock: Clock,
+        batch_size: int,
+        patience_s: float = 0.0,
+    ) -> None:
+        self._lanes, self._share, self._predictor, self._metrics = lanes, lanes.share, predictor, metrics
+        self._clock, self._batch_size, self._patience_s = clock, batch_size, patience_s
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._scheduled = False
+        self._held: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> "BatchFeed":
+        self._loop = asyncio.get_running_loop()
+        for lane in self._share.lanes:
+            lane.on_arrival = self._soon
+        self._predictor.on_room = self._feed
+        self._soon()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._predictor.on_room = None
+        for lane in self._share.lanes:
+            lane.on_arrival = None
+        if self._held is not None:
+            self._held.cancel()
+
+    def _soon(self) -> None:
+        """In the loop's next turn: what has just become readable joins the same batch."""
+        if not self._scheduled and self._loop is not None and self._predictor.idle:
+            self._scheduled = True
+            self._loop.call_soon(self._feed)
+
+    def _feed(self) -> None:
+        self._scheduled = False
+        while self._predictor.idle and self._share.depth:
+            if self._patience_s and self._hold():
+                return
+            now = self._clock.monotonic()
+            batch = []
+            for ticket in self._share.take_now(self._batch_size):
+                if ticket.deadline.at <= now:
+                    ticket.fail(DeadlineExceeded())
+                else:
+                    batch.append(ticket)
+            if batch:
+                self._start(batch)
+
+    def _hold(self) -> bool:
+        """Whether a batch that is not full may wait for more; looks again when the oldest has been patient enough."""
+        if self._share.depth >= self._batch_size:
+            return False
+        oldest = max(lane.statistics().oldest_wait_s for lane in self._share.lanes)
+        left = self._patience_s - oldest
+        if left <= 0 or self._loop is None:
+            return False
+        if self._held is None or self._held.cancelled() or self._held.when() <= self._loop.time():
+            self._held = self._loop.call_later(left, self._feed)
+        return True
+
+    def _start(self, batch: _Batch) -> None:
+        metrics = self._metrics
+        metrics.batch.observe(len(batch))
+        for ticket in batch:
+            metrics.queue_wait.observe(ticket.waited_s)
+        self._predictor.start([ticket.item for ticket in batch], lambda outcome: self._done(batch, outcome))
+
+    def _done(self, batch: _Batch, outcome: BatchOutcome) -> None:
+        if isinstance(outcome, SluiceError):
+            for ticket in batch:
+                ticket.fail(outcome)
+            return
+        replies = outcome.replies
+        if len(replies) != len(batch):
+            for ticket in batch:
+                ticket.fail(WorkFailed(f"{len(replies)} replies came for {len(batch)} requests."))
+            return
+        now = self._clock.monotonic()
+        for ticket, reply in zip(batch, replies, strict=True):
+            if ticket.deadline.at <= now:
+                ticket.fail(DeadlineExceeded())
+            elif isinstance(reply, SluiceError):
+                ticket.fail(reply)
+            else:
+                ticket.settle(reply)
+        self._note(outcome.timings, len(batch))
+
+    def _note(self, timings: StageTimings, size: int) -> None:
+        for series, took_ms in zip(self._metrics.stage_series, timings, strict=False):
+            series.observe(took_ms / 1000)
+        if events.inference_stage_timings.enabled:
+            events.inference_stage_timings(batch=size, timings_ms=timings._asdict())
