@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.generator import Figures, Generator, Target
+from bench.generator import Figures, Generator, Target, pinned
 from scripts.loopback import ROOT, free_port
 
 OURS = "sluice"
@@ -124,7 +124,7 @@ def running(contestant: Contestant, cores: frozenset[int], body: Path, logs: Pat
     port = free_port()
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     log = logs / f"{contestant.name}.log"
-    with log.open("wb") as sink:
+    with log.open("wb") as sink, pinned(cores):
         process = subprocess.Popen(
             [part.replace("{port}", str(port)) for part in contestant.command],
             cwd=ROOT,
@@ -132,7 +132,6 @@ def running(contestant: Contestant, cores: frozenset[int], body: Path, logs: Pat
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
             start_new_session=True,
         )
     server = Running(contestant, port, process.pid)

@@ -96,7 +96,7 @@ def closed_loop_lines(results: Results, levels: Sequence[int], cores: Cores) -> 
                 lines.append(Line(f"req/s against {peer}, c=50", ratio(results, peer, 50), "x", floor, None, True))
     own = results[OURS]
     if cores == 1 and 50 in levels:
-        spread = median(own, 50, lambda figures: figures.accepted.p99 / figures.accepted.p50)
+        spread = median(own, 50, lambda figures: tail(figures.accepted) / figures.accepted.p50)
         lines.append(Line("p99 / p50, c=50", spread, "x", SPREAD_CEILING, None, False))
     if 200 in levels:
         health = median(own, 200, lambda figures: tail(figures.probes))
@@ -119,7 +119,7 @@ def overload_lines(overload: Overload) -> list[Line]:
         Line("overload: p99 of 200s", tail(found.accepted), " ms", None, ACCEPTED_P99_AIM_MS, False),
         Line("overload: p99 of 429s", tail(found.refused), " ms", None, REFUSED_P99_AIM_MS, False),
         Line("overload: client time-outs", found.timeouts, "", 0.0, None, False),
-        Line("overload: offered, less 200, 429 and 504", unexplained(found), "", 0.0, None, False),
+        Line("overload: ended neither 200, 429 nor 504", otherwise(found), "", 0.0, None, False),
     ]
 
 
@@ -128,60 +128,68 @@ def tail(latencies: Latencies) -> float:
     return latencies.p99 if latencies.count else float("nan")
 
 
-def unexplained(figures: Figures) -> int:
-    """Requests of the open loop that were neither answered 200, 429 or 504 nor given up by their caller."""
+def otherwise(figures: Figures) -> int:
+    """Requests that ended neither with 200, 429 or 504 nor with a caller who gave up."""
     told = sum(figures.statuses.get(status, 0) for status in ("200", "429", "504"))
-    return abs(figures.offered - told - figures.timeouts)
+    return figures.offered - told - figures.timeouts
 
 
 def levels_table(results: Results, levels: Sequence[int]) -> str:
-    """Markdown: a row for each server, our ratio to it in the last column of each level."""
+    """A row for each server; `ours is` says how many times its answers per second ours are."""
     head = ["server"]
     for connections in levels:
         head += [f"c={connections} req/s", "p50 / p99 ms", "ours is"]
-    head += ["errors", f"health p99 ms, c={max(levels)}", "RSS MiB"]
-    rows = [head, ["---"] + ["---:"] * (len(head) - 1)]
+    rows = [[*head, "errors", f"health p99 ms, c={max(levels)}", "RSS MiB"]]
     for name, rounds in results.items():
         cells = [name]
         for connections in levels:
-            p50 = median(rounds, connections, lambda figures: figures.accepted.p50)
-            p99 = median(rounds, connections, lambda figures: figures.accepted.p99)
+            middle = milliseconds(median(rounds, connections, lambda figures: figures.accepted.p50))
+            slowest = milliseconds(median(rounds, connections, lambda figures: figures.accepted.p99))
             against = "" if name == OURS else f"{ratio(results, name, connections):.2f} x"
-            cells += [f"{rate(rounds, connections):,.0f}", f"{p50:.1f} / {p99:.1f}", against]
+            cells += [f"{rate(rounds, connections):,.0f}", f"{middle} / {slowest}", against]
         errors = sum(figures.errors for each in rounds for figures in each.levels.values())
-        health = median(rounds, max(levels), lambda figures: figures.probes.p99)
-        rss = statistics.median(each.rss_mib for each in rounds)
-        rows.append([*cells, str(errors), f"{health:.1f}" if health >= 0 else "none answered", f"{rss:.0f}"])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+        health = milliseconds(median(rounds, max(levels), lambda figures: figures.probes.p99))
+        weight = statistics.median(each.rss_mib for each in rounds)
+        rows.append([*cells, str(errors), health, f"{weight:.0f}"])
+    return markdown(rows)
 
 
 def overload_table(overloads: Mapping[str, Overload]) -> str:
-    """Markdown: a row for each server that was offered twice its own capacity."""
-    head = "server,capacity/s,offered/s,200/s,within 500 ms/s,of capacity,p50 / p99 of 200 ms,p99 of 429 ms,429,504"
-    cells = [*head.split(","), "other", "time-outs", "health p99 ms"]
-    rows = [cells, ["---"] + ["---:"] * (len(cells) - 1)]
+    """A row for each server that was offered twice its own capacity."""
+    head = "server,capacity/s,offered/s,200/s,within 500 ms/s,of capacity,p50 / p99 of 200 ms,p99 of 429 ms"
+    rows = [[*head.split(","), "429", "504", "other", "time-outs", "health p99 ms"]]
     for name, each in overloads.items():
         found = each.figures
-        statuses = found.statuses
-        other = found.offered - found.timeouts - sum(statuses.get(status, 0) for status in ("200", "429", "504"))
+        rates = (each.capacity, found.offered / found.seconds, found.per_second, found.goodput)
         rows.append(
             [
-                name,
-                *(f"{number:,.0f}" for number in (each.capacity, found.offered / found.seconds, found.per_second)),
-                *(f"{found.goodput:,.0f}", f"{100 * found.goodput / each.capacity:.0f} %"),
-                *(f"{found.accepted.p50:.0f} / {found.accepted.p99:.0f}", f"{found.refused.p99:.0f}"),
-                *(str(statuses.get("429", 0)), str(statuses.get("504", 0)), str(other), str(found.timeouts)),
-                f"{found.probes.p99:.1f}",
+                *(name, *(f"{number:,.0f}" for number in rates), f"{100 * found.goodput / each.capacity:.0f} %"),
+                f"{milliseconds(found.accepted.p50)} / {milliseconds(found.accepted.p99)}",
+                milliseconds(found.refused.p99),
+                *(str(found.statuses.get(status, 0)) for status in ("429", "504")),
+                *(str(otherwise(found)), str(found.timeouts), milliseconds(found.probes.p99)),
             ]
         )
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(rows)
 
 
 def verdict_table(lines: Sequence[Line]) -> str:
-    rows = ["| promise | found | floor | aim | verdict |", "|---|---:|---:|---:|---|"]
+    rows = [["promise", "found", "floor", "aim", "verdict"]]
     for line in lines:
         sign = ">=" if line.at_least else "<="
         bounds = ["-" if bound is None else f"{sign} {bound:g}{line.unit}" for bound in (line.floor, line.aim)]
         found = f"{line.found:.2f}" if line.unit == "x" else f"{line.found:.1f}".removesuffix(".0")
-        rows.append(f"| {line.promise} | {found}{line.unit} | {bounds[0]} | {bounds[1]} | {line.verdict} |")
-    return "\n".join(rows)
+        rows.append([line.promise, found + line.unit, *bounds, line.verdict])
+    return markdown(rows)
+
+
+def milliseconds(value: float) -> str:
+    """A dash for what nobody answered."""
+    return f"{value:.1f}" if value >= 0 else "-"
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table; the first row is its head, the first column its names."""
+    head, *rest = rows
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rest))

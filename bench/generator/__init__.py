@@ -9,7 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,33 +94,63 @@ class Generator:
     program: Path
     cores: frozenset[int]
 
-    def closed(self, target: Target, connections: int, seconds: float, warm_up_s: float) -> Figures:
-        """That many callers, each asking again as soon as it was answered; patience 20 s."""
-        return self._measure(target, connections, seconds, warm_up_s, rate=0.0, timeout_s=20.0)
+    def closed(
+        self, target: Target, connections: int, seconds: float, warm_up_s: float, patience_s: float = 20.0
+    ) -> Figures:
+        """That many callers, each asking again as soon as it was answered or has waited for `patience_s`.
 
-    def open(self, target: Target, rate: float, seconds: float, warm_up_s: float, connections: int = 1500) -> Figures:
-        """Poisson arrivals at `rate` per second over at most that many connections; patience 5 s."""
-        return self._measure(target, connections, seconds, warm_up_s, rate=rate, timeout_s=5.0)
+        Raises:
+            GeneratorUnavailable: nobody accepts connections at the port.
+        """
+        return self._measure(target, connections, seconds, warm_up_s, patience_s, rate=0.0)
+
+    def open(
+        self,
+        target: Target,
+        rate: float,
+        seconds: float,
+        warm_up_s: float,
+        connections: int = 1500,
+        patience_s: float = 5.0,
+    ) -> Figures:
+        """Poisson arrivals at `rate` per second, whatever the server does, over at most that many connections.
+
+        Latency and patience count from the arrival.
+
+        Raises:
+            GeneratorUnavailable: nobody accepts connections at the port.
+        """
+        return self._measure(target, connections, seconds, warm_up_s, patience_s, rate=rate)
 
     def _measure(
-        self, target: Target, connections: int, seconds: float, warm_up_s: float, *, rate: float, timeout_s: float
+        self, target: Target, connections: int, seconds: float, warm_up_s: float, patience_s: float, *, rate: float
     ) -> Figures:
-        numbers = [seconds, warm_up_s, connections, rate, timeout_s, SLO_MS]
+        numbers = [seconds, warm_up_s, connections, rate, patience_s, SLO_MS]
         header = f"{target.header}\r\n" if target.header else ""
-        done = subprocess.run(
-            [
-                *(str(self.program), str(target.port), target.path, *(f"{number:g}" for number in numbers)),
-                *(target.probe_path or "-", header, *(str(body) for body in target.bodies)),
-            ],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=lambda: os.sched_setaffinity(0, self.cores),
-        )
-        if done.returncode != 0:
-            raise GeneratorUnavailable(f"The generator ended with status {done.returncode}: {done.stderr.strip()}")
-        return Figures.model_validate_json(done.stdout)
+        command = [
+            *(str(self.program), str(target.port), target.path, *(f"{number:g}" for number in numbers)),
+            *(target.probe_path or "-", header, *(str(body) for body in target.bodies)),
+        ]
+        with pinned(self.cores):
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        with process:
+            said, complaint = process.communicate()
+        if process.returncode != 0:
+            raise GeneratorUnavailable(f"The generator ended with status {process.returncode}: {complaint.strip()}")
+        return Figures.model_validate_json(said)
+
+
+@contextmanager
+def pinned(cores: frozenset[int]) -> Iterator[None]:
+    """What this thread starts meanwhile runs on those cores only, with all that it starts in turn."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def compiled(cache: Path) -> Path:

@@ -212,6 +212,7 @@ static void ready(Connection *c, unsigned events) {
         int error = 0;
         socklen_t size = sizeof error;
         getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+        if (error && !measuring) { errno = error; die("the server takes no connections"); }
         if (error) return reconnect(c);
         if (!(events & EPOLLOUT)) return;
         if (!measuring && !c->is_probe) established++;
@@ -265,10 +266,10 @@ static void run(double rate) {
     Connection *probe = &connections[pool];
     double over = count_until + (open_loop ? timeout_s + 0.2 : 0);
     measuring = 1;
-    if (!open_loop)
-        for (long i = 0; i < pool; i++)
-            if (connections[i].state == CLOSED) reconnect(&connections[i]);
-            else if (connections[i].state == IDLE) release(&connections[i]);
+    for (long i = 0; i < pool && !open_loop; i++) {
+        if (connections[i].state == CLOSED) reconnect(&connections[i]);
+        else if (connections[i].state == IDLE) release(&connections[i]);
+    }
     for (;;) {
         double at = now();
         for (; open_loop && arrival <= at && arrival < count_until; arrival -= log(1 - drand48()) / rate) {

@@ -7,13 +7,16 @@ import litserve  # type: ignore[import-not-found]
 import numpy as np
 from fastapi import HTTPException
 
-from bench.peers.forecast import FloatArray, Forecaster, Unusable, answer, features
+from bench.peers.features import Unusable, answer, features
+from bench.peers.workload import FloatArray
 
 Item = tuple[FloatArray, str]
 
 
 class ForecastAPI(litserve.LitAPI):  # type: ignore[misc]  # the project's own environment has no litserve
     def setup(self, device: str) -> None:
+        from bench.peers.network import Forecaster  # here: the front has no use for torch
+
         self._forecast = Forecaster()
 
     def decode_request(self, request: dict[str, object]) -> Item:

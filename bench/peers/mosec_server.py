@@ -13,13 +13,16 @@ import orjson
 from mosec import Server, Worker  # type: ignore[import-not-found]
 from mosec.errors import ValidationError  # type: ignore[import-not-found]
 
-from bench.peers.forecast import FloatArray, Forecaster, Unusable, answer, features
+from bench.peers.features import Unusable, answer, features
+from bench.peers.workload import FloatArray
 
 Item = tuple[FloatArray, str]
 
 
 class ForecastWorker(Worker):  # type: ignore[misc]  # the project's own environment has no mosec to take types from
     def __init__(self) -> None:
+        from bench.peers.network import Forecaster  # here: the front has no use for torch
+
         self._forecast = Forecaster()
 
     def deserialize(self, data: bytes) -> Item:

@@ -16,7 +16,8 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, Field
 
-from bench.peers.forecast import MEANS, STDS, Forecaster, answer
+from bench.peers.features import MEANS, STDS, answer
+from bench.peers.network import Forecaster
 from bench.peers.workload import COLUMNS, FEATURES, TARGET, WINDOW
 
 app = FastAPI()

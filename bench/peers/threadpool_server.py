@@ -7,7 +7,8 @@ from fastapi import FastAPI, HTTPException
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
-from bench.peers.forecast import Forecaster, Unusable, answer, features
+from bench.peers.features import Unusable, answer, features
+from bench.peers.network import Forecaster
 
 app = FastAPI()
 forecast = Forecaster()

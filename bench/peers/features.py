@@ -1,73 +1,25 @@
-"""The forecast every peer serves: JSON fields to features, one forward pass, the contract's answer.
+"""What every peer does around the network: JSON fields to a scaled window, a value to the contract's answer.
 
 Imported by the peers' servers only, in their own environment. The features are made with numpy, as a careful author of
-such a server would; `predecessor_server` alone does without and pays for pandas. Eager PyTorch on one thread, because
-that is what those servers come with in the field and what they are fastest with at batch size.
+such a server would; `predecessor_server` alone does without and pays for pandas.
 """
 
 import math
-import os
 import secrets
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from bench.peers.workload import (
-    ARRAYS,
-    CALENDAR,
-    COLUMNS,
-    FEATURES,
-    HIDDEN,
-    LAYERS,
-    TARGET,
-    WINDOW,
-)
+from bench.peers.workload import CALENDAR, COLUMNS, FEATURES, TARGET, WINDOW, FloatArray
 
-FloatArray = npt.NDArray[np.float32]
 MEANS = np.array([mean for mean, _ in COLUMNS.values()])
 STDS = np.array([std for _, std in COLUMNS.values()])
-_TARGET_MEAN, _TARGET_STD = COLUMNS[TARGET]
 _PERIODS = np.array([1440.0, 7.0, 365.25])
 
 
 class Unusable(ValueError):
     """The request can not be forecast; the text says why."""
-
-
-class Network(torch.nn.Module):
-    """A stacked GRU and a linear head on its last state."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rnn = torch.nn.GRU(FEATURES, HIDDEN, LAYERS, batch_first=True)
-        self.fc = torch.nn.Linear(HIDDEN, 1)
-
-    def forward(self, windows: torch.Tensor) -> torch.Tensor:
-        states, _ = self.rnn(windows)
-        head: torch.Tensor = self.fc(states[:, -1])
-        return head[:, 0]
-
-
-class Forecaster:
-    """The loaded network; one per process that computes."""
-
-    def __init__(self) -> None:
-        torch.set_num_threads(1)
-        self._network = Network()
-        with np.load(Path(os.environ["BENCH_NETWORK"]) / ARRAYS, allow_pickle=False) as arrays:
-            self._network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
-        self._network.eval()
-        for batch in (1, 32):
-            self(np.zeros((batch, WINDOW, FEATURES), np.float32))
-
-    def __call__(self, windows: FloatArray) -> list[float]:
-        """(batch, WINDOW, FEATURES) scaled, to the target in raw units."""
-        with torch.inference_mode():
-            scaled = self._network(torch.from_numpy(windows))
-        return [value * _TARGET_STD + _TARGET_MEAN for value in scaled.tolist()]
 
 
 def features(fields: Mapping[str, object]) -> tuple[FloatArray, str]:
