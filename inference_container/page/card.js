@@ -46,6 +46,6 @@ function backtest(model) {
 /** How often the truth lay inside each band. */
 function coverage(scores) {
   const lines = scores.flatMap(([target, score]) => (score.coverage ?? []).map((each) =>
-    `${target}: the ${number(each.interval * 100)} % band held ${number(each.mean * 100)} % of what came.`));
+    `${target}: the ${number(each.interval * 100)} % band held ${number(Number((each.mean * 100).toFixed(1)))} % of what came.`));
   return lines.length > 0 ? [html("p", { class: "help" }, lines.join(" "))] : [];
 }

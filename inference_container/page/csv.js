@@ -48,6 +48,7 @@ class Reader {
   record() {
     const cells = [];
     for (;;) {
+      this.blanks();
       cells.push(this.source[this.at] === '"' ? this.quoted() : this.unquoted());
       const next = this.source[this.at];
       if (next === this.delimiter) {
@@ -79,11 +80,17 @@ class Reader {
       from = this.at + 1;
     }
     this.line += cell.split(/\r\n|\r|\n/).length - 1;
+    this.blanks();
     const next = this.source[this.at];
     if (next !== undefined && next !== this.delimiter && next !== "\r" && next !== "\n") {
       throw new FileError(`Line ${this.line}: there is text behind the closing quote of a cell.`);
     }
     return cell.trim();
+  }
+
+  /** Around quotes they are nobody's; inside an unquoted cell they are trimmed. */
+  blanks() {
+    while (this.source[this.at] === " ") this.at += 1;
   }
 
   lineEnd() {

@@ -3,16 +3,16 @@
 The page's files come from `inference_container.page`. What the page shows it asks for at the same routes as everyone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from inference_container.page import INDEX, SAMPLE, Asset, load_assets, load_sample
-from inference_container.services.ports import Predictor, ServedModel
+from inference_container.services.ports import ServedModel
 from serving.errors import NotFound, NotReady
 from serving.http.accept import prefers
 from serving.http.problems import declared
@@ -125,25 +125,15 @@ class _Described(BaseModel):
     metrics: BackTest | None = None
 
 
-class Served(Protocol):
-    """What these routes look at."""
-
-    @property
-    def pool(self) -> Predictor: ...
-
-    @property
-    def build_version(self) -> str: ...
-
-
-def page_router(runtime: Served, version: str) -> APIRouter:
-    """Reads the page's files once, here."""
+def page_router(served: Callable[[], ServedModel | None], version: str, build_version: str) -> APIRouter:
+    """`served` is asked each time: which model answers may change. The page's files are read once, here."""
     router = APIRouter(tags=["page"])
     assets, sample = dict(load_assets()), load_sample()
     index = assets.pop(INDEX)
     assets[SAMPLE] = sample.asset
 
     def card() -> ModelCard | None:
-        model = runtime.pool.model
+        model = served()
         if model is None:
             return None
         fits = sample.fits(model.columns, model.freq_seconds, model.input_len)
@@ -158,7 +148,7 @@ def page_router(runtime: Served, version: str) -> APIRouter:
     async def root(request: Request) -> Response:
         if prefers("text/html", "application/json", request.headers.getlist("accept")):
             return _answer(request, index, {"Vary": "Accept"})
-        info = ServiceInfo(version=version, build_version=runtime.build_version, model=card(), links=dict(_LINKS))
+        info = ServiceInfo(version=version, build_version=build_version, model=card(), links=dict(_LINKS))
         return JSONResponse(info.model_dump(mode="json"), headers={"Vary": "Accept", "Cache-Control": "no-cache"})
 
     @router.get("/model", summary="The card of the model that is served", responses=declared(503))
