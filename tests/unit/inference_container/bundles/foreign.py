@@ -43,7 +43,8 @@ def foreign_arrays(spec: Mapping[str, Any], seed: int = 0, prefix: str = "rnn") 
     """Weights as PyTorch draws them: uniform within 1 / sqrt(hidden)."""
     generator = np.random.default_rng(seed)
     hidden, stacked = spec["hidden_size"], {"gru": 3, "lstm": 4}[spec["arch"]] * spec["hidden_size"]
-    width = len(spec["input_columns"]) + 2 * len(spec["calendar"])
+    names = {entry.removesuffix("_sin").removesuffix("_cos") for entry in spec["calendar"]}
+    width = len(spec["input_columns"]) + 2 * len(names)
     outputs = spec["output_len"] * len(spec["target_columns"])
     shapes: dict[str, tuple[int, ...]] = {"fc.weight": (outputs, hidden), "fc.bias": (outputs,)}
     for layer in range(spec["num_layers"]):
