@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from inference_container import errors
 from inference_container.routers.control import control_router
@@ -39,12 +40,15 @@ STATUS: dict[type[SluiceError], int] = {
 
 
 def create_app(settings: InferenceSettings) -> FastAPI:
-    """Nothing is opened here: the bundle loads when the application's lifespan begins."""
+    """The application; `app.state.door` is what a server should serve, with the hot route in front.
+
+    Nothing is opened here: the bundle loads when the application's lifespan begins.
+    """
     runtime = Runtime(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes)
+        configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes, settings.access_log)
         settings.warn_of_announced()
         async with runtime:
             settle_heap()
@@ -63,26 +67,29 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     admin = admin_router(settings.admin_token, settings)
     app.include_router(control_router(runtime, admin))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS)
+    app.state.door = app
     if runtime.cache is None:
-        # Added last, so it stands in front of everything else.
-        app.add_middleware(
-            HotRoute,
+        # Around the whole application and not a middleware of it: the layers between cost more than the forecast's door.
+        table = {**DOOR_STATUS, **STATUS}
+        app.state.door = HotRoute(
+            app,
             predict=runtime.predict,
             metrics=runtime.metrics,
             clock=runtime.clock,
             timeout_s=settings.inference_timeout,
             max_body_bytes=settings.max_body_bytes,
-            status_of=lambda error: status_of(error, {**DOOR_STATUS, **STATUS}),
+            status_of=lambda error: status_of(error, table),
         )
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app
 
 
-def app_from_environment() -> FastAPI:
+def app_from_environment() -> ASGIApp:
     """For any ASGI server: `uvicorn --factory inference_container.main:app_from_environment`."""
     settings = or_exit(InferenceSettings.from_environment)
-    return or_exit(lambda: create_app(settings))
+    door: ASGIApp = or_exit(lambda: create_app(settings)).state.door
+    return door
 
 
 def run(bundle: Path | None = None, port: int | None = None) -> None:
@@ -93,4 +100,4 @@ def run(bundle: Path | None = None, port: int | None = None) -> None:
         os.environ["INFERENCE_API_PORT"] = str(port)
     settings = or_exit(InferenceSettings.from_environment)
     app = create_app(settings)
-    serve(app, settings, settings.inference_api_port, app.state.on_signal)
+    serve(app.state.door, settings, settings.inference_api_port, app.state.on_signal)

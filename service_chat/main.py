@@ -41,7 +41,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes)
+        configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes, settings.access_log)
         settings.warn_of_announced()
         async with runtime:
             settle_heap()

@@ -97,7 +97,9 @@ def _json(_: Any, __: str, line: EventDict) -> str:
     return dumps(line).decode()
 
 
-def configure_logging(service: str, level: str, log_format: LogFormat, log_probes: bool) -> None:
+def configure_logging(
+    service: str, level: str, log_format: LogFormat, log_probes: bool, access_log: bool = True
+) -> None:
     """Takes over the root logger and uvicorn's. Lines go to standard error; calling it again replaces the settings."""
 
     def name_service(_: Any, __: str, line: EventDict) -> EventDict:
@@ -128,6 +130,8 @@ def configure_logging(service: str, level: str, log_format: LogFormat, log_probe
         logger.handlers, logger.propagate = [], True
     access = logging.getLogger("uvicorn.access")
     access.filters = [_AccessFilter(log_probes)]
+    # uvicorn decides by whether its logger leads anywhere, at each connection: its own setting was undone here before.
+    access.propagate = access_log
     logging.captureWarnings(True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

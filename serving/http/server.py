@@ -12,7 +12,7 @@ from types import FrameType
 from typing import TypeAlias, TypeVar
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from serving.settings import ServiceSettings, SettingsError
@@ -26,7 +26,7 @@ OnSignal: TypeAlias = Callable[[Callable[[], None]], None]
 _LAST_WORDS_S = 5
 
 
-def serve(app: FastAPI, settings: ServiceSettings, port: int, on_signal: OnSignal) -> None:
+def serve(app: ASGIApp, settings: ServiceSettings, port: int, on_signal: OnSignal) -> None:
     """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0.
 
     `on_signal` is called once, from the signal handler, with what closes the server when the house is drained.
@@ -53,7 +53,7 @@ class _Server(uvicorn.Server):
             self._on_signal(lambda: super(_Server, self).handle_exit(sig, frame))
 
 
-def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn.Config:
+def server_config(app: ASGIApp, settings: ServiceSettings, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.host,
@@ -64,6 +64,7 @@ def server_config(app: FastAPI, settings: ServiceSettings, port: int) -> uvicorn
         timeout_graceful_shutdown=settings.uvicorn_timeout_graceful_shutdown + _LAST_WORDS_S,
         limit_concurrency=settings.uvicorn_limit_concurrency,
         server_header=False,
+        proxy_headers=False,  # nothing here asks where a caller comes from; what a proxy says of it goes unread
         lifespan="on",
     )
 

@@ -30,6 +30,15 @@ def start(log_format: LogFormat = "json", log_probes: bool = False, level: str =
     configure_logging("test", level, log_format, log_probes)
 
 
+def test_without_an_access_log_uvicorn_finds_nobody_to_write_for(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("test", "INFO", "json", False, access_log=False)
+    assert not logging.getLogger("uvicorn.access").hasHandlers()
+    access("/predict")
+    assert lines(capsys) == []
+    start()
+    assert logging.getLogger("uvicorn.access").hasHandlers()
+
+
 def access(path: str) -> None:
     logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", "GET", path, "1.1", 200)
 
