@@ -237,13 +237,15 @@ def bundle_verify(path: _BundlePath) -> None:
 
     with _plain_errors():
         bundle = load_bundle(path)
-        inferencer, worst = open_inferencer(bundle)
+        opened = open_inferencer(bundle)
     typer.echo(f"{bundle.manifest.name} {bundle.manifest.bundle_id}")
     typer.echo(
         f"files and {len(bundle.golden.windows)} golden windows are as the trainer left them, on "
-        f"{inferencer.backend.name}: "
-        f"largest error {worst:.2g} of the scale, {bundle.golden.tolerance:g} allowed"
+        f"{opened.inferencer.backend.name}: "
+        f"largest error {opened.golden_max_rel_err:.2g} of the scale, {bundle.golden.tolerance:g} allowed"
     )
+    if opened.fallback is not None:
+        typer.echo(f"a slower backend than could be: {opened.fallback}", err=True)
 
 
 def _command_line() -> str:

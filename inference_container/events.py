@@ -14,6 +14,12 @@ model_activated = _event(
     "A worker verified, warmed and holds a bundle.",
     *("bundle_id", "name", "backend", "worker", "load_ms", "golden_max_rel_err"),
 )
+backend_fallback = _event(
+    "backend_fallback",
+    "A worker serves, but not with the fastest backend; `reason` says what that one lacked.",
+    *("backend", "worker", "reason"),
+    level=WARNING,
+)
 model_rejected = _event(
     "model_rejected", "A bundle was refused; its forecasts are not served.", "bundle", "code", "reason", level=ERROR
 )

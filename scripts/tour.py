@@ -121,7 +121,7 @@ def forecast_tour(url: str, console: Console) -> None:
 
 def recomputed(req_id: str, body: bytes) -> Steps:
     """The forecast of the default bundle, made in this process."""
-    inferencer, _ = open_inferencer(load_bundle(default_bundle_path()))
+    inferencer = open_inferencer(load_bundle(default_bundle_path())).inferencer
     (again,) = inferencer.answer([ForecastQuery(req_id, body)]).replies
     if not isinstance(again, bytes):
         raise TourFailed(f"the recomputation failed: {again}")

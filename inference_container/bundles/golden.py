@@ -5,6 +5,7 @@ scaling, weights and calendar. `training` records them from the tail of the data
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -14,11 +15,23 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from inference_container.errors import BundleRefused, GoldenMismatch
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.plan import FloatArray
+from inference_container.forecasting.plan import FloatArray, OutputPlan
 from serving.errors import SluiceError
 
 #: Largest error allowed, in units of the target's scale. float32 kernels of other machines differ by some 1e-6.
 TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far two backends may differ over the same weights: `atol + rtol * |forecast|`, scaled units."""
+
+    rtol: float
+    atol: float
+
+
+#: Rounding, and nothing else: a wrong gate or a stale graph is off by orders of magnitude more.
+SAME_NETWORK = Agreement(rtol=1e-5, atol=1e-6)
 
 #: A value of a request column.
 Cell: TypeAlias = float | str | None
@@ -69,33 +82,45 @@ def record_golden(inferencer: Inferencer, windows: Sequence[Mapping[str, list[Ce
     return Golden(windows=tuple(recorded), tolerance=TOLERANCE)
 
 
-def check_golden(golden: Golden, inferencer: Inferencer) -> float:
+def check_golden(golden: Golden, inferencer: Inferencer, agreement: Agreement | None = None) -> float:
     """Replay every window; the largest error found, in units of the target's scale.
 
     Raises:
-        GoldenMismatch: a window can not be forecast, or its forecast differs by more than the tolerance.
+        GoldenMismatch: a window can not be forecast, or its forecast differs by more than the bundle's tolerance, or by
+            more than `agreement` where that is stricter.
     """
-    plan = inferencer.plan
-    scales = plan.target_scaling.scale
+    scaling = inferencer.plan.target_scaling
     worst = 0.0
     for number, window in enumerate(golden.windows):
-        if set(window.expected) != set(plan.output.targets):
-            raise GoldenMismatch(f"Golden window {number} does not expect the targets of the manifest.")
-        if {len(steps) for steps in window.expected.values()} != {plan.output.horizon}:
-            raise GoldenMismatch(f"Golden window {number} does not expect {plan.output.horizon} steps.")
+        expected = _expected(number, window, inferencer.plan.output)
         try:
             found = _replay(inferencer, window.data)
         except SluiceError as error:
             raise GoldenMismatch(f"Golden window {number} can not be forecast: {error.message}") from error
-        expected = np.array([window.expected[name] for name in plan.output.targets]).T
-        worst = max(worst, float(np.max(np.abs(found - expected) / scales)))
-        if worst > golden.tolerance:
+        errors = np.abs(found - expected) / scaling.scale
+        allowed = np.full_like(errors, golden.tolerance)
+        if agreement is not None:
+            wanted = np.abs(expected - scaling.center) / scaling.scale
+            allowed = np.minimum(allowed, agreement.atol + agreement.rtol * wanted)
+        worst = max(worst, float(errors.max()))
+        if bool(np.any(errors > allowed)):
+            excess = np.unravel_index(np.argmax(errors - allowed), errors.shape)
+            off, limit = float(errors[excess]), float(allowed[excess])
             raise GoldenMismatch(
-                f"Golden window {number} is off by {worst:.3g} of the target's scale; {golden.tolerance:g} is allowed.",
-                max_rel_err=worst,
-                tolerance=golden.tolerance,
+                f"Golden window {number} is off by {off:.3g} of the target's scale; {limit:.3g} is allowed.",
+                max_rel_err=off,
+                tolerance=limit,
             )
     return worst
+
+
+def _expected(number: int, window: GoldenWindow, output: OutputPlan) -> FloatArray:
+    """(horizon, targets), raw units."""
+    if set(window.expected) != set(output.targets):
+        raise GoldenMismatch(f"Golden window {number} does not expect the targets of the manifest.")
+    if {len(steps) for steps in window.expected.values()} != {output.horizon}:
+        raise GoldenMismatch(f"Golden window {number} does not expect {output.horizon} steps.")
+    return np.array([window.expected[name] for name in output.targets]).T
 
 
 def _replay(inferencer: Inferencer, data: Mapping[str, list[Cell]]) -> FloatArray:

@@ -17,7 +17,7 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """For metrics and logs: `numpy` or `torch`."""
+        """For metrics and logs: `numpy`, `onnxruntime` or `torch`."""
         ...
 
     def forward(self, features: Float32Array) -> Float32Array:

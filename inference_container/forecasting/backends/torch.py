@@ -4,7 +4,6 @@ Worker processes serve with `TorchBackend`; `training.fit` trains what `build_ne
 tensors by name: nothing that a bundle holds is ever executed.
 """
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
@@ -70,10 +69,10 @@ class TorchBackend(Backend):
     def __init__(self, network: NetworkPlan, weights: Weights) -> None:
         # Must come before the first operation of the process; workers scale by process, not by thread.
         torch.set_num_threads(1)
-        self._network = build_network(network)
+        with torch.device("meta"):  # shapes only: every tensor is replaced, so none is filled with chance first
+            self._network = build_network(network)
         try:
-            # Copies: torch warns about arrays it may not write to, and the weights stay the caller's.
-            self._network.load_state_dict({name: torch.from_numpy(np.array(w)) for name, w in weights.items()})
+            self._network.load_state_dict({name: _shared(w) for name, w in weights.items()}, assign=True)
         except (RuntimeError, TypeError) as error:
             raise BundleRefused(f"The weights do not fit a {network.arch} network of this plan: {error}") from error
         self._network.eval()
@@ -88,3 +87,11 @@ class TorchBackend(Backend):
         with torch.inference_mode():
             forecast: Tensor = self._network(torch.from_numpy(features))
         return forecast.numpy()
+
+
+def _shared(weight: Float32Array) -> Tensor:
+    """The array's own memory, so that workers share what is mapped from one file; nothing here writes to it.
+
+    Torch warns about memory that it may not write to: such an array is copied.
+    """
+    return torch.from_numpy(weight if weight.flags.writeable else weight.copy())

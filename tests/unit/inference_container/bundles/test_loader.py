@@ -6,7 +6,7 @@ import orjson
 import pytest
 from safetensors.numpy import save
 
-from inference_container.bundles.loader import load_bundle, open_inferencer
+from inference_container.bundles.loader import load_bundle, map_bundle, open_inferencer
 from inference_container.errors import BundleRefused, GoldenMismatch
 from inference_container.forecasting.messages import ForecastQuery
 from serving.errors import SluiceError
@@ -22,18 +22,18 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_a_bundle_answers_queries_under_the_identifier_of_the_deployment(bundle: Path) -> None:
     loaded = load_bundle(bundle)
-    inferencer, worst = open_inferencer(loaded, "site-7")
-    assert worst < 1e-6
-    (reply,) = inferencer.answer([ForecastQuery("r1", orjson.dumps({"data": golden_data(3)}))]).replies
+    opened = open_inferencer(loaded, "site-7")
+    assert opened.golden_max_rel_err < 1e-6
+    (reply,) = opened.inferencer.answer([ForecastQuery("r1", orjson.dumps({"data": golden_data(3)}))]).replies
     assert isinstance(reply, bytes)
     answer = orjson.loads(reply)
     assert (answer["identifier"], answer["run_id"]) == ("site-7", loaded.manifest.bundle_id)
 
 
 def test_torch_gives_the_recorded_answers_too(bundle: Path) -> None:
-    inferencer, worst = open_inferencer(load_bundle(bundle), backend="torch")
-    assert inferencer.backend.name == "torch"
-    assert 0 <= worst < 1e-5
+    opened = open_inferencer(load_bundle(bundle), backend="torch")
+    assert opened.inferencer.backend.name == "torch"
+    assert 0 <= opened.golden_max_rel_err < 1e-5
 
 
 @pytest.mark.parametrize("name", [_WEIGHTS, _GOLDEN])
@@ -124,3 +124,26 @@ def test_a_changed_scaler_or_column_order_fails_the_golden_check(bundle: Path) -
         with pytest.raises(GoldenMismatch) as caught:
             open_inferencer(load_bundle(damaged))
         assert isinstance(caught.value, SluiceError)
+
+
+def test_mapped_weights_are_those_of_the_file_and_lie_in_memory_that_processes_share(bundle: Path) -> None:
+    read, mapped = load_bundle(bundle), map_bundle(bundle)
+    for name, tensor in read.weights.items():
+        np.testing.assert_array_equal(mapped.weights[name], tensor)
+    mappings = [line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(_WEIGHTS)]
+    assert len(mappings) == 1
+    opened = open_inferencer(mapped)
+    assert opened.golden_max_rel_err == open_inferencer(read).golden_max_rel_err
+
+
+def test_what_is_written_to_mapped_weights_never_reaches_the_file(bundle: Path) -> None:
+    before = (bundle / _WEIGHTS).read_bytes()
+    for tensor in map_bundle(bundle).weights.values():
+        tensor[...] = 0.0
+    assert (bundle / _WEIGHTS).read_bytes() == before
+
+
+def test_read_weights_survive_a_file_that_is_cut_short_afterwards(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    (bundle / _WEIGHTS).write_bytes(b"")
+    assert open_inferencer(loaded).golden_max_rel_err < 1e-6

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from inference_container.forecasting.backends.linear import LinearBackend
 from inference_container.forecasting.backends.protocol import Backend, Weights
+from inference_container.forecasting.backends.tensors import tensor_shapes
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.plan import (
     TIME_COLUMNS,
@@ -77,11 +78,8 @@ def _scaling(positions: Sequence[int]) -> ScalingPlan:
 def sample_weights(network: NetworkPlan, seed: int = 7) -> Weights:
     """Weights that let every input matter, so that a swapped column or row can not go unnoticed."""
     generator = np.random.default_rng(seed)
-    outputs = network.horizon * network.targets
-    weight = generator.normal(0.0, 0.1, (outputs, network.input_len * network.features))
     return {
-        "weight": weight.astype(np.float32),
-        "bias": generator.normal(0.0, 0.1, outputs).astype(np.float32),
+        name: generator.normal(0.0, 0.1, shape).astype(np.float32) for name, shape in tensor_shapes(network).items()
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from inference_container.errors import BundleRefused
-from inference_container.forecasting.backends.choice import open_backend
+from inference_container.forecasting.backends.choice import BackendChoice, open_backend
 from inference_container.forecasting.backends.linear import LinearBackend
 from inference_container.forecasting.backends.torch import TorchBackend, build_network
 from inference_container.forecasting.plan import Architecture, NetworkPlan
@@ -36,7 +36,7 @@ def test_a_linear_network_without_weights_of_any_size_is_persistence() -> None:
 def test_a_recurrent_network_forecasts_every_step_of_every_target(arch: Architecture) -> None:
     network = _recurrent(arch)
     weights = {name: tensor.numpy() for name, tensor in build_network(network).state_dict().items()}
-    backend = open_backend(network, weights)
+    backend = open_backend(network, weights, "torch")
     assert backend.name == "torch"
     together = backend.forward(_WINDOWS)
     assert together.shape == (5, 3, 2)
@@ -48,6 +48,33 @@ def test_the_wide_choice_takes_numpy_for_linear_and_torch_when_told() -> None:
     weights = sample_weights(_LINEAR)
     assert open_backend(_LINEAR, weights).name == "numpy"
     assert open_backend(_LINEAR, weights, "torch").name == "torch"
+
+
+@pytest.mark.parametrize(("network", "choice"), [(_LINEAR, "onnxruntime"), (_recurrent("gru"), "numpy")])
+def test_a_backend_that_does_not_know_the_architecture_is_refused(network: NetworkPlan, choice: BackendChoice) -> None:
+    with pytest.raises(BundleRefused, match=choice):
+        open_backend(network, sample_weights(network), choice)
+
+
+def test_torch_computes_in_the_memory_it_is_given_and_never_writes_to_it() -> None:
+    network = _recurrent("gru")
+    weights = sample_weights(network)
+    before = {name: tensor.copy() for name, tensor in weights.items()}
+    backend = TorchBackend(network, weights)
+    first = backend.forward(_WINDOWS).copy()
+    for name, tensor in weights.items():
+        np.testing.assert_array_equal(tensor, before[name])
+    weights["head.bias"][...] += 1.0
+    np.testing.assert_allclose(backend.forward(_WINDOWS), first + 1.0, rtol=1e-5)
+
+
+def test_torch_copies_what_it_may_not_write_to_and_does_not_warn() -> None:
+    network = _recurrent("lstm")
+    weights = sample_weights(network)
+    expected = TorchBackend(network, weights).forward(_WINDOWS)
+    for tensor in weights.values():
+        tensor.flags.writeable = False
+    np.testing.assert_array_equal(TorchBackend(network, weights).forward(_WINDOWS), expected)
 
 
 @pytest.mark.parametrize("network", [_LINEAR, _recurrent("gru")])

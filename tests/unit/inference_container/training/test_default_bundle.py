@@ -17,9 +17,9 @@ _COLUMNS = ["temp", "dewp", "humid", "wind_speed"]
 
 @pytest.fixture(scope="module")
 def inferencer() -> Inferencer:
-    found, worst = open_inferencer(load_bundle(default_bundle_path()))
-    assert worst < 1e-4
-    return found
+    opened = open_inferencer(load_bundle(default_bundle_path()))
+    assert opened.golden_max_rel_err < 1e-4
+    return opened.inferencer
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_the_same_run_gives_the_same_bundle_twice(spec: TrainSpec) -> None:
 def test_the_back_test_scores_the_very_forecasts_that_are_served(spec: TrainSpec) -> None:
     result = train(spec)
     assert result.path is not None
-    inferencer, _ = open_inferencer(load_bundle(result.path))
+    inferencer = open_inferencer(load_bundle(result.path)).inferencer
     series = regularise(read_csv(spec.csv, "time", spec.columns).frame, inferencer.plan.input)
     errors = []
     rows = len(series.grid.times)

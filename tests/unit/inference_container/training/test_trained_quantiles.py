@@ -32,7 +32,7 @@ def _quantiles(bundle: Path | None) -> QuantilePlan:
 def test_the_offsets_are_ranks_of_what_served_forecasts_missed_on_the_validation_part(spec: TrainSpec) -> None:
     result = train(spec)
     assert result.path is not None
-    inferencer = open_inferencer(load_bundle(result.path))[0]
+    inferencer = open_inferencer(load_bundle(result.path)).inferencer
     series = regularise(read_csv(spec.csv, "time", spec.columns).frame, inferencer.plan.input)
     rows = len(series.grid.times)
     first, stop = rows * 70 // 100, rows * 85 // 100
@@ -84,7 +84,7 @@ def test_truths_that_were_filled_in_back_no_level(spec: TrainSpec) -> None:
 def test_nothing_but_the_series_itself_may_be_an_input(spec: TrainSpec) -> None:
     result = train(dataclasses.replace(spec, columns=("down",), calendar=(), max_steps=30))
     assert result.path is not None
-    inferencer = open_inferencer(load_bundle(result.path))[0]
+    inferencer = open_inferencer(load_bundle(result.path)).inferencer
     assert inferencer.plan.input.features == 1
     frame = regularise(read_csv(spec.csv, "time", ("down",)).frame, inferencer.plan.input).grid
     assert inferencer.forecast(frame, 30).values.shape == (30, 1)
