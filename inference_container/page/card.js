@@ -15,7 +15,7 @@ export function showCard(model) {
     ["Reach", reach(model)],
     ["Held", model.held?.length > 0 ? `${list(model.held)}: keep their last value beyond ${plural(model.horizon, "step")}` : null],
     ["Calendar", model.calendar?.length > 0 ? list(model.calendar).replaceAll("_", " ") : null],
-    ["Bands", model.quantile_levels?.length > 0 ? `quantiles ${list(model.quantile_levels.map(String))}` : "none in this bundle"],
+    ["Bands", levels(model.quantile_levels ?? [])],
   ].filter(([, value]) => value !== null && value !== "");
   byId("card").replaceChildren(
     html("dl", {}, ...facts.flatMap(([term, value]) => [html("dt", {}, term), html("dd", {}, value)])),
@@ -25,6 +25,11 @@ export function showCard(model) {
 function reach(model) {
   const native = plural(model.horizon, "step");
   return model.max_steps > model.horizon ? `${native} at once, ${plural(model.max_steps, "step")} step upon step` : native;
+}
+
+function levels(known) {
+  if (known.length === 0) return "none in this bundle";
+  return known.length < 6 ? `quantiles ${list(known.map(String))}` : `${known.length} quantiles from ${known[0]} to ${known.at(-1)}`;
 }
 
 function backtest(model) {
