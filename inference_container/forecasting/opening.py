@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inference_container.bundles.loader import load_bundle, open_inferencer
+from inference_container.bundles.loader import map_bundle, open_inferencer
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.messages import ServedModel
 
@@ -35,7 +35,7 @@ def open_model(bundle: str, identifier: str, batch_size: int, report: Callable[[
     """
     begun = time.perf_counter()
     report("verifying")
-    loaded = load_bundle(bundle)
+    loaded = map_bundle(bundle)
     opened = open_inferencer(loaded, identifier)
     report("warming")
     # The smallest and the largest batch: first-time allocations must not be paid for by a caller.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from inference_container.forecasting.messages import Answered, ForecastQuery, ServedModel
-from serving.child import Channel
+from serving.child_main import Channel
 from serving.errors import SluiceError
 from serving.heap import settle_heap
 
