@@ -9,7 +9,7 @@ PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos load bench \
-        docs tools images changelog clean
+        bench-predict docs tools images changelog clean
 
 help: ## List what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,9 @@ load: setup ## Load both services on loopback for a few seconds each and judge t
 
 bench: setup ## Measure health while the models work, and /predict at 1, 10 and 50 connections
 	@$(PY) -m bench.predict_latency
+
+bench-predict: setup ## Measure /predict beside Mosec, LitServe and others; fails when a floor is missed (BENCH_ARGS)
+	@$(PY) -m bench.predict --overload --two-cores $(BENCH_ARGS)
 
 docs: setup ## Write docs/configuration.md from the settings
 	@$(PY) -m scripts.configuration_page
