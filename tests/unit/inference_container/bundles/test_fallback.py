@@ -1,5 +1,6 @@
 """The default bundle is a GRU: it is opened in processes of their own, because this one has imported torch long ago."""
 
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -14,6 +15,7 @@ from inference_container.bundles.loader import load_bundle, open_inferencer
 from inference_container.defaults import default_bundle_path
 from inference_container.errors import BundleRefused, GoldenMismatch
 from inference_container.forecasting.backends.graph import write_graph
+from tests.unit.inference_container.bundles.samples import sample_bundle
 
 _OPEN = """
 import os, sys
@@ -102,6 +104,16 @@ def test_a_model_that_forecasts_something_else_is_not_served(tmp_path: Path, mon
     assert "Golden window" in opened.fallback
     with pytest.raises(GoldenMismatch):
         open_inferencer(bundle, backend="onnxruntime")
+
+
+def test_a_linear_bundle_stays_on_numpy_whatever_its_golden_error(tmp_path: Path) -> None:
+    bundle = load_bundle(sample_bundle(tmp_path))
+    first, *others = bundle.golden.windows
+    off = first.model_copy(update={"expected": {"load": [value + 1e-4 for value in first.expected["load"]]}})
+    golden = bundle.golden.model_copy(update={"windows": (off, *others)})
+    opened = open_inferencer(dataclasses.replace(bundle, golden=golden))
+    assert opened.golden_max_rel_err > 1e-5
+    assert (opened.inferencer.backend.name, opened.fallback) == ("numpy", None)
 
 
 def test_a_runtime_that_fails_while_it_computes_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
