@@ -32,6 +32,8 @@ class Agreement:
 
 #: Rounding, and nothing else: a wrong gate or a stale graph is off by orders of magnitude more.
 SAME_NETWORK = Agreement(rtol=1e-5, atol=1e-6)
+#: Allowed where it is more, as a share of the forecast: without a scaler both it and its rounding are many scales big.
+ROUNDING = 1e-5
 
 #: A value of a request column.
 Cell: TypeAlias = float | str | None
@@ -98,9 +100,9 @@ def check_golden(golden: Golden, inferencer: Inferencer, agreement: Agreement | 
         except SluiceError as error:
             raise GoldenMismatch(f"Golden window {number} can not be forecast: {error.message}") from error
         errors = np.abs(found - expected) / scaling.scale
-        allowed = np.full_like(errors, golden.tolerance)
+        wanted = np.abs(expected - scaling.center) / scaling.scale
+        allowed = np.maximum(golden.tolerance, ROUNDING * wanted)
         if agreement is not None:
-            wanted = np.abs(expected - scaling.center) / scaling.scale
             allowed = np.minimum(allowed, agreement.atol + agreement.rtol * wanted)
         worst = max(worst, float(errors.max()))
         if bool(np.any(errors > allowed)):

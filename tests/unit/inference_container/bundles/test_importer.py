@@ -255,6 +255,18 @@ def test_targets_that_are_no_inputs_and_an_empty_calendar_make_a_bundle(tmp_path
     assert (manifest.output.recursive, manifest.output.max_steps) == (False, 3)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e9])
+def test_a_network_without_a_scaler_may_answer_numbers_of_any_size(tmp_path: Path, size: float) -> None:
+    # float32 rounds 1e9 to multiples of 64: an error allowed in units of the scale alone would refuse every network.
+    spec = foreign_spec(scaler={"kind": "none"})
+    arrays = foreign_arrays(spec)
+    for name in ("fc.weight", "fc.bias"):
+        arrays[name] *= np.float32(size)
+    import_bundle(write_foreign(tmp_path, spec, arrays))
+    expected = [step for window in load_bundle(tmp_path / "bundle").golden.windows for step in window.expected["down"]]
+    assert 0.01 * size < max(abs(step) for step in expected) < 10 * size
+
+
 def test_the_commands_import_verify_and_show_work_one_after_the_other(tmp_path: Path) -> None:
     write_foreign(tmp_path, foreign_spec(), foreign_arrays(foreign_spec()))
     out = str(tmp_path / "bundle")
