@@ -135,8 +135,8 @@ def markdown(backtests: Sequence[Backtest]) -> str:
 def shortfalls(backtests: Sequence[Backtest]) -> list[str]:
     """A sentence for every band that held clearly less than it promises."""
     return [
-        f"{backtest.target}: the {promised:.0%} band held {held:.1%}; the test part strays further than the validation "
-        "part, on which the band was measured."
+        f"{backtest.target}: the {promised:.0%} band held {held:.1%}; errors on the test part are larger than on the "
+        "validation part, where the band was measured."
         for backtest in backtests
         for promised, held in zip(backtest.bands, backtest.mean_covered, strict=True)
         if promised - held > _TOLERATED_SHORTFALL
