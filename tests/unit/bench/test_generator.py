@@ -151,7 +151,7 @@ def test_every_request_is_whole_and_the_bodies_take_turns(generator: Generator, 
 
 def test_warm_up_is_not_counted(generator: Generator, target: Aim) -> None:
     with answering(Reply(after_s=0.01)) as server:
-        found = generator.closed(target(server), 1, seconds=0.2, warm_up_s=0.6)
+        found = generator.closed(target(server), 1, seconds=0.1, warm_up_s=0.3)
     assert 0 < found.offered < len(server.bodies) / 2
 
 
@@ -173,7 +173,7 @@ def test_an_answer_may_come_in_pieces(generator: Generator, target: Aim) -> None
 def test_percentiles_are_of_the_answers_that_belong_to_them(generator: Generator, target: Aim) -> None:
     # One caller: every tenth answer is slow, so the slow ones are a tenth of all and lie beyond the 90th percentile.
     with answering(*[Reply()] * 9, Reply(after_s=0.05)) as server:
-        found = generator.closed(target(server), 1, seconds=1.0, warm_up_s=0.0)
+        found = generator.closed(target(server), 1, seconds=0.6, warm_up_s=0.0)
     assert found.accepted.p50 < 40
     assert 50 <= found.accepted.p95 <= found.accepted.p99
 
@@ -181,7 +181,7 @@ def test_percentiles_are_of_the_answers_that_belong_to_them(generator: Generator
 def test_statuses_have_latencies_of_their_own(generator: Generator, target: Aim) -> None:
     script = (Reply(), Reply(429), Reply(504, after_s=0.03), Reply(503))
     with answering(*script) as server:
-        found = generator.closed(target(server), 1, seconds=0.6, warm_up_s=0.0)
+        found = generator.closed(target(server), 1, seconds=0.4, warm_up_s=0.0)
     assert set(found.statuses) == {"200", "429", "503", "504"}
     assert found.accepted.count == found.statuses["200"]
     assert found.refused.count == found.statuses["429"]
@@ -234,16 +234,16 @@ def test_an_open_loop_always_accounts_for_what_it_offered(
     generator: Generator, target: Aim, script: Sequence[Reply]
 ) -> None:
     with answering(*script) as server:
-        found = generator.open(target(server), 150, seconds=0.6, warm_up_s=0.2, connections=20, patience_s=0.3)
+        found = generator.open(target(server), 225, seconds=0.4, warm_up_s=0.1, connections=20, patience_s=0.3)
     assert found.offered == accounted(found) > 0
     # Poisson, 90 expected, five standard deviations: the draw is fixed, the end of the last moment is not.
     assert 43 <= found.offered <= 137
 
 
 def test_an_arrival_waits_in_our_backlog_and_its_latency_tells(generator: Generator, target: Aim) -> None:
-    # One connection carries 20 a second, 40 arrive: a client that counted from the sending would see 50 ms for ever.
+    # One connection carries 20 a second, 60 arrive: a client that counted from the sending would see 50 ms for ever.
     with answering(Reply(after_s=0.05)) as server:
-        found = generator.open(target(server), 40, seconds=1.0, warm_up_s=0.0, connections=1, patience_s=10)
+        found = generator.open(target(server), 60, seconds=0.5, warm_up_s=0.0, connections=1, patience_s=10)
     assert found.accepted.count == found.offered
     assert found.accepted.max > 400
     assert found.within_slo < found.accepted.count
