@@ -27,5 +27,13 @@ def codec_for(kind: BodyKind) -> Codec:
             from inference_container.forecasting.codecs.parquet import PARQUET
 
             return PARQUET
+        case "oip":
+            from inference_container.forecasting.codecs.oip import OIP
+
+            return OIP
+        case "timeseries":
+            from inference_container.forecasting.codecs.timeseries import TIMESERIES
+
+            return TIMESERIES
         case _:
             raise MalformedRequest("No codec of this service reads a body of this kind.", kind=str(kind))
