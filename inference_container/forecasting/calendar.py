@@ -33,28 +33,28 @@ def _place(minutes: NDArray[np.int64], days: NDArray[np.int64], name: CalendarNa
     place: NDArray[np.int64]
     match name:
         case "minute_of_day":
-            place = minutes - days * _MINUTES_PER_DAY
+            place = minutes % _MINUTES_PER_DAY
         case "day_of_week":
-            # Day 0 of the epoch was a Thursday, the fourth day of a week that begins on Monday.
-            place = (days + 3) % 7
+            place = days % 7
         case "day_of_year":
             first = days.view("datetime64[D]").astype("datetime64[Y]").astype("datetime64[D]")
-            place = days - first.view(np.int64) + 1
+            place = days - first.view(np.int64)
         case _:
             assert_never(name)
     return place
 
 
-def _table(places: int, period: float) -> NDArray[np.complex128]:
-    """(places,): sine (as real part) and cosine (as imaginary part) of `place / period` full turns."""
-    angle = 2.0 * np.pi * (np.arange(places) / period)
+def _table(units: NDArray[np.int64], period: float) -> NDArray[np.complex128]:
+    """Sine (as real part) and cosine (as imaginary part) of `units / period` turns."""
+    angle = 2.0 * np.pi * (units / period)
     table: NDArray[np.complex128] = np.sin(angle) + 1j * np.cos(angle)
     return table
 
 
 #: A day has 1440 minutes and a year at most 366 days: looking them up costs a tenth of computing them anew.
 _TURNS: dict[CalendarName, NDArray[np.complex128]] = {
-    "minute_of_day": _table(_MINUTES_PER_DAY, 1440.0),
-    "day_of_week": _table(7, 7.0),
-    "day_of_year": _table(367, 365.25),
+    "minute_of_day": _table(np.arange(_MINUTES_PER_DAY), 1440.0),
+    # Day 0 of the epoch was a Thursday, the fourth day of a week that begins on Monday.
+    "day_of_week": _table((np.arange(7) + 3) % 7, 7.0),
+    "day_of_year": _table(np.arange(366) + 1, 365.25),
 }

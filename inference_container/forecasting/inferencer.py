@@ -8,10 +8,9 @@ goes through its codec, `frame` and `windows` one by one. From the windows on th
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference_container.errors import HorizonTooLong, InvalidSeries, InvalidTimestamps, NonFiniteForecast
 from inference_container.forecasting.backends.protocol import Backend
@@ -28,6 +27,8 @@ from inference_container.forecasting.timestamps import LATEST
 from inference_container.forecasting.windows import Window, cut_window
 from serving.errors import SluiceError, WorkFailed
 
+#: Scaled inputs beyond this are refused: products of them would leave float32 and blame the model for the input.
+_MAX_SCALED = 1e30
 _TOO_LARGE = "The series holds values too large to compute with."
 
 
@@ -40,8 +41,7 @@ class _Job:
     levels: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Computed:
+class _Computed(NamedTuple):
     """Forecasts of a batch, and what to say where there is none."""
 
     #: (batch, at least the most steps asked for, targets), raw units.
@@ -69,6 +69,7 @@ class Inferencer:
         self._rollout = Rollout(plan, backend)
         self._context = AnswerContext(identifier, plan)
         self._timer = timer
+        self._step = plan.step
 
     def answer(self, queries: Sequence[ForecastQuery]) -> Answered:
         """A reply per query, in their order; a query that can not be answered gets its own error.
@@ -78,9 +79,11 @@ class Inferencer:
         laps = [self._timer()]
         plain = read_plain(queries, self.plan)
         replies, jobs = self._take_carefully(queries, plain)
-        last = np.concatenate((plain.last, [job.window.last for job in jobs.values()])) if jobs else plain.last
-        steps = np.concatenate((plain.steps, [job.steps for job in jobs.values()])) if jobs else plain.steps
-        values = np.concatenate((plain.values, [job.window.values for job in jobs.values()])) if jobs else plain.values
+        last, values = plain.last, plain.values
+        if jobs:
+            last = np.concatenate((last, [job.window.last for job in jobs.values()]))
+            values = np.concatenate((values, [job.window.values for job in jobs.values()]))
+        steps = [*plain.steps, *(job.steps for job in jobs.values())]
         laps.append(self._timer())
         computed = self._compute(values, last, steps, laps)
         for row, fault in computed.faults.items():
@@ -91,7 +94,11 @@ class Inferencer:
                 replies[position] = self._encode(queries[position], job, computed.values[row])
         laps.append(self._timer())
         timings = _timings(laps, computed.calls)
-        return Answered([_finished(query, replies[at], timings) for at, query in enumerate(queries)], timings)
+        for position, query in enumerate(queries):
+            reply = replies[position]
+            if query.options is not None and query.options.timings and isinstance(reply, bytes):
+                replies[position] = with_timings(reply, timings)
+        return Answered([replies[position] for position in range(len(queries))], timings)
 
     def forecast(self, frame: Frame, steps: int, levels: tuple[float, ...] = ()) -> Forecast:
         """Forecast `steps` rows after the last one of `frame`, with quantiles of these levels (rising).
@@ -101,7 +108,7 @@ class Inferencer:
             NonFiniteForecast: the model answered NaN or infinity.
         """
         job = self._job(frame, steps, levels)
-        computed = self._compute(job.window.values[np.newaxis], np.array([job.window.last]), np.array([steps]), [])
+        computed = self._compute(job.window.values[np.newaxis], np.array([job.window.last]), [steps], [])
         for fault in computed.faults.values():
             raise fault
         return self._forecast(job, computed.values[0])
@@ -148,23 +155,23 @@ class Inferencer:
             raise InvalidTimestamps("The forecast would reach beyond the year 9999.")
         return _Job(window, steps, levels)
 
-    def _compute(self, values: FloatArray, last: TimeArray, steps: NDArray[np.int64], laps: list[float]) -> _Computed:
+    def _compute(self, values: FloatArray, last: TimeArray, steps: Sequence[int], laps: list[float]) -> _Computed:
         """Forecasts for windows (batch, input_len, columns); a time is added to `laps` after each of three stages."""
+        faults: dict[int, SluiceError] = {}
         rows = self._rollout.features(values, last)
-        sound = self._rollout.sound(rows)
+        # Written so that what is not a number at all counts as too large.
+        if not np.abs(rows).max(initial=0.0) < _MAX_SCALED:
+            peaks = np.abs(rows).max(axis=(1, 2))
+            faults = {row: InvalidSeries(_TOO_LARGE) for row, peak in enumerate(peaks) if not peak < _MAX_SCALED}
+            steps = [0 if row in faults else each for row, each in enumerate(steps)]
         laps.append(self._timer())
-        # 0 steps: what is not sound never reaches the network.
-        reached = self._rollout.reach(rows, last, np.where(sound, steps, 0))
+        reached = self._rollout.reach(rows, last, steps)
         laps.append(self._timer())
         raw = self._rollout.raw(reached.values)
-        faults: dict[int, SluiceError] = {int(row): InvalidSeries(_TOO_LARGE) for row in np.flatnonzero(~sound)}
         if not bool(np.isfinite(raw).all()):
             # Steps beyond those asked for may be anything.
-            faults |= {
-                row: NonFiniteForecast()
-                for row, asked in enumerate(steps.tolist())
-                if not bool(np.isfinite(raw[row, :asked]).all())
-            }
+            finite = [bool(np.isfinite(raw[row, :asked]).all()) for row, asked in enumerate(steps)]
+            faults |= {row: NonFiniteForecast() for row, each in enumerate(finite) if not each}
         laps.append(self._timer())
         return _Computed(raw, faults, reached.calls)
 
@@ -175,16 +182,15 @@ class Inferencer:
         computed: _Computed,
         replies: dict[int, ForecastReply],
     ) -> None:
-        asked = plain.steps.tolist()
-        for steps in set(asked):
-            rows = [row for row, each in enumerate(asked) if each == steps and row not in computed.faults]
-            positions = [plain.positions[row] for row in rows]
-            answers = encode_batch(
-                [queries[position].req_id for position in positions],
-                self._times(plain.last[rows], steps),
-                computed.values[rows, :steps],
-                self._context,
-            )
+        lengths = set(plain.steps)
+        for steps in lengths:
+            last, values = plain.last, computed.values[: len(plain.positions)]
+            positions: Sequence[int] = plain.positions
+            if len(lengths) > 1 or computed.faults:
+                rows = [row for row, each in enumerate(plain.steps) if each == steps and row not in computed.faults]
+                last, values, positions = last[rows], values[rows], [plain.positions[row] for row in rows]
+            req_ids = [queries[position].req_id for position in positions]
+            answers = encode_batch(req_ids, self._times(last, steps), values[:, :steps], self._context)
             replies.update(zip(positions, answers, strict=True))
 
     def _encode(self, query: ForecastQuery, job: _Job, values: FloatArray) -> ForecastReply:
@@ -192,21 +198,26 @@ class Inferencer:
 
     def _forecast(self, job: _Job, values: FloatArray) -> Forecast:
         values = values[: job.steps]
-        times = self._times(job.window.last, job.steps)
+        times = self._times(np.array([job.window.last]), job.steps)[0]
         quantiles = bands(self.plan, job.levels, values) if job.levels else None
         return Forecast(self.plan.output.targets, times, values, job.levels, quantiles)
 
-    def _times(self, last: TimeArray | np.datetime64, steps: int) -> TimeArray:
-        """Times of the forecast rows, as a new last axis of that many steps."""
-        times: TimeArray = np.asarray(last)[..., np.newaxis] + self.plan.step * np.arange(1, steps + 1)
+    def _times(self, last: TimeArray, steps: int) -> TimeArray:
+        """Times of the forecast rows, (batch, steps), after the last ones of a batch."""
+        if steps == 1:
+            return last[:, np.newaxis] + self._step
+        times: TimeArray = last[:, np.newaxis] + self._step * np.arange(1, steps + 1)
         return times
 
 
 def _timings(laps: Sequence[float], calls: int) -> StageTimings:
-    decoded, prepared, predicted, inverted, encoded = (1000.0 * (b - a) for a, b in pairwise(laps))
-    return StageTimings(decoded, prepared, predicted, inverted, encoded, 1000.0 * (laps[-1] - laps[0]), calls)
-
-
-def _finished(query: ForecastQuery, reply: ForecastReply, timings: StageTimings) -> ForecastReply:
-    wanted = query.options is not None and query.options.timings and isinstance(reply, bytes)
-    return with_timings(reply, timings) if wanted and isinstance(reply, bytes) else reply
+    begun, decoded, prepared, predicted, inverted, encoded = [1000.0 * lap for lap in laps]
+    return StageTimings(
+        precheck_ms=decoded - begun,
+        window_data_ms=prepared - decoded,
+        model_predict_ms=predicted - prepared,
+        inverse_scale_ms=inverted - predicted,
+        json_serialize_ms=encoded - inverted,
+        overall_ms=encoded - begun,
+        model_predict_calls=calls,
+    )

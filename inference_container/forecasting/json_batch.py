@@ -9,14 +9,14 @@ Plain is: numbers without null, times that rise in one ISO layout, the last ones
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from itertools import compress
+from operator import and_
 from struct import Struct
 from typing import NamedTuple
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from inference_container.forecasting.codecs.options import DEFAULT_LENGTH, MAX_LENGTH, MIN_LENGTH
 from inference_container.forecasting.messages import ForecastQuery, QueryOptions
@@ -26,17 +26,15 @@ from inference_container.forecasting.timestamps import EARLIEST, LATEST, parse_c
 #: Longer series gain nothing from company, and a batch of them would be held in memory twice.
 _MOST_ROWS = 4096
 
-_NEWLINE = ord("\n")
-_Flags = NDArray[np.bool_]
+_EARLIEST, _LATEST = int(EARLIEST.astype(np.int64)), int(LATEST.astype(np.int64))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PlainBatch:
+class PlainBatch(NamedTuple):
     """Requests that need no second look, (batch,) each."""
 
     #: Where each stands among the queries.
     positions: tuple[int, ...]
-    steps: NDArray[np.int64]
+    steps: tuple[int, ...]
     #: Time of the last row, `datetime64[us]`.
     last: TimeArray
     #: (batch, input_len, columns), raw units, no NaN.
@@ -66,13 +64,13 @@ def read_plain(queries: Sequence[ForecastQuery], plan: ForecastPlan) -> PlainBat
     found = [batch for group in groups.values() for batch in _read_group(group, plan)]
     if len(found) == 1:
         return found[0]
-    shape = (0, plan.input.input_len, len(plan.input.columns))
-    nothing = PlainBatch((), np.empty(0, np.int64), np.empty(0, "datetime64[us]"), np.empty(shape))
+    last = np.empty(0, dtype="datetime64[us]")
+    values = np.empty((0, plan.input.input_len, len(plan.input.columns)))
     return PlainBatch(
-        tuple(position for batch in found for position in batch.positions),
-        np.concatenate([nothing.steps, *(batch.steps for batch in found)]),
-        np.concatenate([nothing.last, *(batch.last for batch in found)]),
-        np.concatenate([nothing.values, *(batch.values for batch in found)]),
+        tuple([position for batch in found for position in batch.positions]),
+        tuple([steps for batch in found for steps in batch.steps]),
+        np.concatenate([last, *(batch.last for batch in found)]),
+        np.concatenate([values, *(batch.values for batch in found)]),
     )
 
 
@@ -113,15 +111,14 @@ def _read_group(group: list[_Decoded], plan: ForecastPlan) -> Iterable[PlainBatc
     if times is None:
         # One of them is not plain; it must not slow its neighbours down.
         return [batch for each in group for batch in _read_group([each], plan)] if len(group) > 1 else []
-    rows, length = group[0].rows, plan.input.input_len
-    values = np.frombuffer(b"".join([each.packed for each in group]), np.float64).reshape(len(group), -1, rows)
-    steps = np.array([each.steps for each in group], dtype=np.int64)
-    plain = _on_grid(times, steps, plan) & ~_with_bools(group, values)
-    windows = values[:, :, -length:].transpose(0, 2, 1)
-    if bool(plain.all()):
-        return [PlainBatch(tuple([each.position for each in group]), steps, times[:, -1], windows)]
-    kept = np.flatnonzero(plain)
-    return [PlainBatch(tuple([group[at].position for at in kept]), steps[kept], times[kept, -1], windows[kept])]
+    values = np.frombuffer(b"".join([each.packed for each in group]), np.float64)
+    values = values.reshape(len(group), len(plan.input.columns), -1)
+    plain = [*map(and_, _on_grid(times, group, plan), _without_bools(values, group))]
+    windows = values[:, :, -plan.input.input_len :].transpose(0, 2, 1)
+    last = times[:, -1]
+    if not all(plain):
+        group, last, windows = [*compress(group, plain)], last[plain], windows[plain]
+    return [PlainBatch(tuple([each.position for each in group]), tuple([each.steps for each in group]), last, windows)]
 
 
 def _parse_times(group: list[_Decoded]) -> TimeArray | None:
@@ -131,32 +128,41 @@ def _parse_times(group: list[_Decoded]) -> TimeArray | None:
     chars = np.frombuffer(("\n".join([each.times for each in group]) + "\n").encode(), np.uint8)
     if rest or width < 2 or chars.size != len(group) * rows * width:
         return None
-    lines = chars.reshape(-1, width)
-    # As many newlines as strings, one at the end of each line, and no layout has one inside: so each line is a string.
-    if not bool((lines[:, -1] == _NEWLINE).all()):
-        return None
-    times = parse_chars(lines[:, :-1])
+    # There are at least as many newlines as lines, and no layout has one inside: where all but the last column has been
+    # read as times, the newlines fill the last column, and each line is one of the strings.
+    times = parse_chars(chars.reshape(-1, width)[:, :-1])
     return None if times is None else times.reshape(len(group), rows)
 
 
-def _on_grid(times: TimeArray, steps: NDArray[np.int64], plan: ForecastPlan) -> _Flags:
-    """Whether times rise, end on the model's grid, and leave room for the forecast in the calendar."""
+def _on_grid(times: TimeArray, group: list[_Decoded], plan: ForecastPlan) -> list[bool]:
+    """For each request whether its times rise, end on the model's grid, and leave room for the forecast."""
     ticks = times.view(np.int64)
+    step = plan.input.freq_seconds * 1_000_000
     apart = ticks[:, 1:] - ticks[:, :-1]
-    step = plan.step.astype(np.int64)
-    found: _Flags = (apart[:, apart.shape[1] - plan.input.input_len + 1 :] == step).all(axis=1)
-    found &= (apart > 0).all(axis=1)
-    found &= (ticks[:, 0] >= EARLIEST.astype(np.int64)) & (ticks[:, -1] <= LATEST.astype(np.int64) - steps * step)
-    return found
+    window = apart.shape[1] - plan.input.input_len + 1
+    as_wanted = apart > 0
+    np.equal(apart[:, window:], step, out=as_wanted[:, window:])
+    rising: list[bool] = [True] * len(group)
+    if not bool(as_wanted.all()):
+        rising = [bool(each.all()) for each in as_wanted]
+    first: list[int] = ticks[:, 0].tolist()
+    last: list[int] = ticks[:, -1].tolist()
+    return [
+        rising[at] and first[at] >= _EARLIEST and last[at] + each.steps * step <= _LATEST
+        for at, each in enumerate(group)
+    ]
 
 
-def _with_bools(group: list[_Decoded], values: FloatArray) -> _Flags:
-    """Whether a `true` or `false` may have been packed as 1.0 or 0.0."""
-    suspects: _Flags = ((values == 0.0) | (values == 1.0)).any(axis=(1, 2))
-    for at in np.flatnonzero(suspects):
-        # The word may stand in a field that nobody reads; the careful road then finds nothing wrong.
-        suspects[at] = b"true" in group[at].body or b"false" in group[at].body
-    return suspects
+def _without_bools(values: FloatArray, group: list[_Decoded]) -> list[bool]:
+    """For each request whether no `true` or `false` can have been packed as 1.0 or 0.0."""
+    suspects = (values == 0.0) | (values == 1.0)
+    if not bool(suspects.any()):
+        return [True] * len(group)
+    # The word may stand in a field that nobody reads; the careful road then finds nothing wrong.
+    return [
+        not suspect or not (b"true" in each.body or b"false" in each.body)
+        for suspect, each in zip(suspects.any(axis=(1, 2)).tolist(), group, strict=True)
+    ]
 
 
 def _equally_long(columns: Iterable[object], rows: int) -> bool:

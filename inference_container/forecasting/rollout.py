@@ -4,19 +4,16 @@
 a batch; which request a row belongs to, and what to answer it, is not known here.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.calendar import calendar_features
 from inference_container.forecasting.plan import Float32Array, FloatArray, ForecastPlan, TimeArray
 from inference_container.forecasting.scaling import Scaler
-from inference_container.forecasting.windows import features, window_times
-
-#: Scaled inputs beyond this are refused: products of them would leave float32 and blame the model for the input.
-_MAX_SCALED = 1e30
+from inference_container.forecasting.windows import features
 
 
 class Reached(NamedTuple):
@@ -36,28 +33,25 @@ class Rollout:
         self._backend = backend
         self._scaler = Scaler(plan.scaling)
         self._target_scaler = Scaler(plan.target_scaling)
+        #: Times of the window rows, seen from the last of them.
+        self._window = -plan.step * np.arange(plan.input.input_len - 1, -1, -1)
 
     def features(self, values: FloatArray, last: TimeArray) -> Float32Array:
         """What the network reads, (batch, input_len, features), for windows in raw units that end at `last`."""
-        return features(values, window_times(last, self._plan.input), self._plan.input, self._scaler)
+        return features(values, last[:, np.newaxis] + self._window, self._plan.input, self._scaler)
 
-    def sound(self, rows: Float32Array) -> NDArray[np.bool_]:
-        """Which windows hold nothing that is too large to compute with, (batch,)."""
-        if not len(rows):
-            return np.empty(0, dtype=np.bool_)
-        found: NDArray[np.bool_] = np.abs(rows).max(axis=(1, 2)) < _MAX_SCALED
-        return found
-
-    def reach(self, rows: Float32Array, last: TimeArray, steps: NDArray[np.int64]) -> Reached:
-        """Forecast `steps` (batch,) rows after `last`: one forward per horizon, for the windows still going on."""
+    def reach(self, rows: Float32Array, last: TimeArray, steps: Sequence[int]) -> Reached:
+        """Forecast `steps` rows after `last`, for each window its own number; 0 for what shall not be computed."""
         horizon = self._plan.output.horizon
-        calls = -(-int(steps.max(initial=0)) // horizon)
+        if steps and min(steps) > 0 and max(steps) <= horizon:
+            return Reached(self._backend.forward(rows).astype(np.float64), 1)
+        calls = -(-max(steps, default=0) // horizon)
         found = np.zeros((len(rows), calls * horizon, self._plan.network.targets))
-        active = np.arange(len(rows))
+        active, wanted = np.arange(len(rows)), np.array(steps, dtype=np.int64)
         for done in range(0, found.shape[1], horizon):
-            going_on = steps[active] > done
-            if not bool(going_on.all()):
-                rows, active = rows[going_on], active[going_on]
+            # One forward per horizon, for the windows still going on.
+            going_on = wanted[active] > done
+            rows, active = rows[going_on], active[going_on]
             forecast = self._backend.forward(rows)
             found[active, done : done + horizon] = forecast
             if done + horizon < found.shape[1]:

@@ -100,13 +100,6 @@ def forward_fill(frame: Frame, step: np.timedelta64) -> FloatArray:
     return filled
 
 
-def window_times(last: TimeArray, plan: InputPlan) -> TimeArray:
-    """Times of the window rows, (batch, input_len), for the last times of a batch, (batch,)."""
-    back = _step(plan) * np.arange(plan.input_len - 1, -1, -1)
-    times: TimeArray = last[:, np.newaxis] - back
-    return times
-
-
 def features(values: FloatArray, times: TimeArray, plan: InputPlan, scaler: Scaler) -> Float32Array:
     """What the network reads, (batch, rows, features): scaled columns first, then the calendar.
 

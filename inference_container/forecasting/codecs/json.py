@@ -77,15 +77,11 @@ def encode_batch(req_ids: Iterable[str], times: TimeArray, values: FloatArray, c
         times: (answers, steps).
         values: (answers, steps, targets).
     """
-    targets = context.plan.output.targets
-    return [
-        encode_answer(
-            req_id,
-            [{"ts": ts, **dict(zip(targets, row, strict=True))} for ts, row in zip(stamps, rows, strict=True)],
-            context,
-        )
-        for req_id, stamps, rows in zip(req_ids, times.tolist(), values.tolist(), strict=True)
-    ]
+    names = ("ts", *context.plan.output.targets)
+    columns = [times.ravel().tolist(), *values.reshape(-1, values.shape[-1]).T.tolist()]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    steps = times.shape[1]
+    return [encode_answer(req_id, rows[at * steps : at * steps + steps], context) for at, req_id in enumerate(req_ids)]
 
 
 def with_timings(answer: bytes, timings: StageTimings) -> bytes:
