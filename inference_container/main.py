@@ -10,6 +10,8 @@ from starlette.types import ASGIApp
 
 from inference_container import errors
 from inference_container.routers.control import control_router
+from inference_container.routers.door import PredictDoor
+from inference_container.routers.express import express_protocol, fits
 from inference_container.routers.hot import HotRoute
 from inference_container.routers.operations import operations_router
 from inference_container.routers.page import page_router
@@ -67,19 +69,20 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     admin = admin_router(settings.admin_token, settings)
     app.include_router(control_router(runtime, admin))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS)
-    app.state.door = app
+    app.state.door, app.state.protocol = app, None
     if runtime.cache is None:
-        # Around the whole application and not a middleware of it: the layers between cost more than the forecast's door.
         table = {**DOOR_STATUS, **STATUS}
-        app.state.door = HotRoute(
-            app,
-            predict=runtime.predict,
-            metrics=runtime.metrics,
-            clock=runtime.clock,
-            timeout_s=settings.inference_timeout,
-            max_body_bytes=settings.max_body_bytes,
-            status_of=lambda error: status_of(error, table),
+        door = PredictDoor(
+            runtime.predict,
+            runtime.metrics,
+            runtime.clock,
+            settings.inference_timeout,
+            settings.max_body_bytes,
+            lambda error: status_of(error, table),
         )
+        # Around the whole application and not a middleware of it: the layers between cost more than this door.
+        app.state.door = HotRoute(app, door)
+        app.state.protocol = express_protocol(door) if fits() else None
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app
@@ -100,4 +103,4 @@ def run(bundle: Path | None = None, port: int | None = None) -> None:
         os.environ["INFERENCE_API_PORT"] = str(port)
     settings = or_exit(InferenceSettings.from_environment)
     app = create_app(settings)
-    serve(app.state.door, settings, settings.inference_api_port, app.state.on_signal)
+    serve(app.state.door, settings, settings.inference_api_port, app.state.on_signal, app.state.protocol)

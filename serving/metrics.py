@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from serving.counter import Counter
 from serving.histogram import Histogram
 
 #: Seconds. From half a millisecond (one cached forecast) to ten minutes (a long answer on a slow core).
@@ -72,7 +73,9 @@ class Metrics:
         )
 
     def counter(self, name: str, sentence: str, *labels: str) -> Counter:
-        return Counter(name, sentence, labels, registry=self.registry)
+        made = Counter(name, sentence, labels)
+        self.registry.register(made)
+        return made
 
     def gauge(self, name: str, sentence: str, *labels: str) -> Gauge:
         return Gauge(name, sentence, labels, registry=self.registry)

@@ -5,6 +5,7 @@ connection that the balancer is just about to use. A signal begins the drain; th
 nothing is left, and only then the server closes.
 """
 
+import asyncio
 import signal
 import sys
 from collections.abc import Callable
@@ -26,15 +27,18 @@ OnSignal: TypeAlias = Callable[[Callable[[], None]], None]
 _LAST_WORDS_S = 5
 
 
-def serve(app: ASGIApp, settings: ServiceSettings, port: int, on_signal: OnSignal) -> None:
+def serve(
+    app: ASGIApp, settings: ServiceSettings, port: int, on_signal: OnSignal, http: type[asyncio.Protocol] | None = None
+) -> None:
     """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0.
 
-    `on_signal` is called once, from the signal handler, with what closes the server when the house is drained.
+    `on_signal` is called once, from the signal handler, with what closes the server when the house is drained. `http`
+    is a service's own kind of uvicorn's protocol class, where it has one.
     """
     # uvicorn raises the signal again once it has shut down, to whatever handler stood here before it.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
-    _Server(server_config(app, settings, port), on_signal).run()
+    _Server(server_config(app, settings, port, http), on_signal).run()
 
 
 class _Server(uvicorn.Server):
@@ -53,9 +57,12 @@ class _Server(uvicorn.Server):
             self._on_signal(lambda: super(_Server, self).handle_exit(sig, frame))
 
 
-def server_config(app: ASGIApp, settings: ServiceSettings, port: int) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp, settings: ServiceSettings, port: int, http: type[asyncio.Protocol] | None = None
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=http or "auto",
         host=settings.host,
         port=port,
         log_config=None,  # serving.logging has the loggers

@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import Counter as TheirCounter
 from prometheus_client import Histogram as TheirHistogram
 
+from serving.counter import Counter
 from serving.histogram import Histogram
 
 BUCKETS = (0.001, 0.01, 0.1, 1.0)
@@ -20,5 +22,17 @@ def test_the_exposition_is_theirs(values: list[float]) -> None:
     for value in values:
         series.observe(value)
         child.observe(value)
+    expected = [line for line in generate_latest(theirs).decode().splitlines() if "_created" not in line]
+    assert generate_latest(ours).decode().splitlines() == expected
+
+
+def test_a_counter_is_scraped_as_theirs_is() -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    counter = Counter("answers_total", "A sentence.", ("status",))
+    ours.register(counter)
+    reference = TheirCounter("answers_total", "A sentence.", ("status",), registry=theirs)
+    for status in (200, 200, 503):
+        counter.labels(status).inc()
+        reference.labels(status).inc()
     expected = [line for line in generate_latest(theirs).decode().splitlines() if "_created" not in line]
     assert generate_latest(ours).decode().splitlines() == expected

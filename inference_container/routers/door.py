@@ -1,0 +1,156 @@
+"""What the fast roads to `POST /predict` have in common: admission, the question, the answer as head and body.
+
+`hot` is the road through any ASGI server, `express` the one inside our own; neither decides anything by itself.
+Nothing here knows how bytes come and go, and nothing waits.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from inference_container.errors import BodyTooLarge
+from inference_container.forecasting.messages import ForecastQuery, HeadedReply
+from inference_container.metrics import InferenceMetrics
+from inference_container.routers.refusals import Refusals
+from inference_container.routers.request_head import Head, deadline_of, kind_of, options_of, size_of
+from inference_container.services.lanes import ForecastAnswer, ForecastLane
+from inference_container.services.predict import Predict
+from serving import events
+from serving.admission import Ticket
+from serving.clock import Clock
+from serving.deadline import Deadline
+from serving.errors import CallerGone, SluiceError
+from serving.http.problems import problem, problem_response
+from serving.logging import where
+from serving.tracing import trace_from
+
+PATH = "/predict"
+#: Nobody reads it; for the metrics.
+HUNG_UP = 499
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+PredictTicket: TypeAlias = Ticket[ForecastQuery, ForecastAnswer]
+#: From an error to its status code, the service's own errors included.
+StatusOf: TypeAlias = Callable[[SluiceError], int]
+
+#: Random bits for ids. They tell requests apart and guard nothing; the system's own source costs a call each.
+_draw = random.Random().getrandbits
+_JSON = (b"content-type", b"application/json")
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class PredictDoor:
+    def __init__(
+        self,
+        predict: Predict,
+        metrics: InferenceMetrics,
+        clock: Clock,
+        timeout_s: float,
+        max_body_bytes: int,
+        status_of: StatusOf,
+    ) -> None:
+        self.max_body_bytes = max_body_bytes
+        self._predict, self._metrics, self._clock = predict, metrics, clock
+        self._timeout_s, self._status_of = timeout_s, status_of
+        self._refusals = Refusals(predict.lane, clock)
+        self._duration = metrics.http_duration.labels(PATH)
+        self._answered = metrics.http_requests.labels(PATH, "POST", 200)
+        self._refused = metrics.http_requests.labels(PATH, "POST", 429)
+
+    @property
+    def lane(self) -> ForecastLane:
+        return self._predict.lane
+
+    def begin(self) -> float:
+        """A request has begun; `end` wants what this returns."""
+        self._metrics.http_in_flight += 1
+        return time.perf_counter()
+
+    def end(self, begun: float, status: int) -> None:
+        metrics = self._metrics
+        metrics.http_in_flight -= 1
+        if status == 200:
+            self._answered.inc()
+        elif status == 429:
+            self._refused.inc()
+        else:
+            metrics.http_requests.labels(PATH, "POST", status).inc()
+            if status >= 500:
+                metrics.http_errors.labels(PATH).inc()
+        self._duration.observe(time.perf_counter() - begun)
+
+    def refusal(self, head: Head) -> Reply | None:
+        """The answer to a request for which there is no room; None when there is, or when that is not all."""
+        if not self._predict.is_full(size_of(head)):
+            return None
+        self._predict.count_refusal()
+        refusal = self._refusals.next()
+        return Reply(429, [*refusal.headers, *trace_of(head).headers], refusal.body)
+
+    def deadline(self, head: Head) -> Deadline:
+        """Until when this request may take, from now. Refuses what needs no body to be refused.
+
+        Raises:
+            Rejected: No model, no room, or going down.
+            InvalidInput: The body is announced too large, or the head says something that can not be.
+        """
+        size = size_of(head)
+        self._predict.refuse_early(size)
+        if size > self.max_body_bytes:
+            raise BodyTooLarge(max_bytes=self.max_body_bytes)
+        return deadline_of(head, self._timeout_s, self._clock)
+
+    def ask(self, head: Head, query_string: bytes, body: bytes, deadline: Deadline) -> PredictTicket:
+        """A ticket for the forecast.
+
+        Raises:
+            QueueFull: Others were faster.
+            InvalidInput: The head asks for something that can not be.
+        """
+        kind, options = kind_of(head), options_of(query_string)
+        return self._predict.admit(ForecastQuery(f"{_draw(32):08x}", body, kind, options), deadline)
+
+    def answered(self, head: Head, answer: ForecastAnswer) -> Reply:
+        if isinstance(answer, HeadedReply):
+            own = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+            body = answer.body
+        else:
+            own, body = [_JSON], answer
+        length = (b"content-length", str(len(body)).encode())
+        return Reply(200, [*own, length, *trace_of(head).headers], body)
+
+    def failed(self, head: Head, error: Exception) -> Reply:
+        """A problem for `error`; a status of 499 means that nobody is left to read one."""
+        if isinstance(error, CallerGone):
+            return Reply(HUNG_UP, [], b"")
+        trace = trace_of(head)
+        if isinstance(error, SluiceError):
+            found = problem(self._status_of(error), error.code, error.message, error.details)
+        else:
+            events.unexpected_error(error_type=type(error).__name__, at=where(error))
+            found = problem(500, "internal_error", "An unexpected error occurred.")
+        response = problem_response({**found, "trace_id": trace.trace_id})
+        return Reply(response.status_code, [*response.raw_headers, *trace.headers], bytes(response.body))
+
+
+class _HotTrace(NamedTuple):
+    trace_id: str
+    headers: Headers
+
+
+def trace_of(head: Head) -> _HotTrace:
+    """As `serving.tracing.trace_from`, with a short way for the many requests that bring no trace."""
+    if b"traceparent" in head or b"x-request-id" in head:
+        trace = trace_from({name.decode("latin-1"): value.decode("latin-1") for name, value in head.items()})
+        request_id, traceparent = trace.request_id.encode("latin-1"), trace.traceparent.encode()
+        return _HotTrace(trace.trace_id, [(b"x-request-id", request_id), (b"traceparent", traceparent)])
+    drawn = f"{_draw(192):048x}"
+    trace_id = f"{drawn[:12]}4{drawn[13:16]}a{drawn[17:32]}"  # the two fixed digits make it a UUID4
+    traceparent = f"00-{trace_id}-{drawn[32:]}-01".encode()
+    return _HotTrace(trace_id, [(b"x-request-id", trace_id.encode()), (b"traceparent", traceparent)])

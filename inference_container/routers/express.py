@@ -1,0 +1,206 @@
+"""`POST /predict` inside the server: from the parser's callbacks to the lane, from the worker's bytes to the socket.
+
+An ASGI server makes a scope, a task, two events and two writes for each request, which is more work than the forecast's
+whole admission; under overload, where nearly all work is refusing, that decides how much of a core is left for
+answers. This is uvicorn's own protocol class with a shorter way for the plainest requests: kept-alive HTTP/1.1, a
+Content-Length within bounds, no Origin, one at a time. Everything else takes uvicorn's way and ends in the same door.
+
+It leans on names of uvicorn's class that are not promised; `fits` says whether they are there, and the service does
+without this class when they are not.
+"""
+
+import asyncio
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from inference_container.routers.door import HUNG_UP, PATH, PredictDoor, PredictTicket, Reply
+from inference_container.routers.request_head import Head, size_of
+from serving.deadline import Deadline
+from serving.errors import CallerGone, DeadlineExceeded
+
+_PATH = PATH.encode()
+_PATH_QUERY = _PATH + b"?"
+#: What marks a request as none for this road.
+_NOT_PLAIN = (b"origin", b"expect", b"upgrade", b"transfer-encoding")
+
+
+class _Express:
+    """One request on this road."""
+
+    __slots__ = ("begun", "body", "deadline", "head", "missing", "query_string", "reply", "ticket", "timer")
+
+    def __init__(self, head: Head, query_string: bytes, begun: float) -> None:
+        self.head, self.query_string, self.begun = head, query_string, begun
+        self.body: bytes = b""
+        self.missing = size_of(head)
+        self.deadline: Deadline | None = None
+        #: Set when the answer is known before the body is.
+        self.reply: Reply | None = None
+        self.ticket: PredictTicket | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+
+def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol class with the road to `door` built in."""
+
+    class ExpressProtocol(HttpToolsProtocol):
+        _now: _Express | None = None
+        #: The connection ends with the present answer; whatever still comes on it is not looked at.
+        _last = False
+
+        @override
+        def on_message_begin(self) -> None:
+            # As little as the parser needs; uvicorn's own scope is made only for a request that goes its way.
+            self.url = b""
+            self.expect_100_continue = False
+            self.headers = []
+
+        @override
+        def on_headers_complete(self) -> None:
+            if self._last or self._now is not None:
+                # A request sent before the last one was answered. One at a time: the connection ends after that answer,
+                # which tells the caller that this one was not looked at (RFC 9112 §9.3.2).
+                self._last = True
+                return
+            url = self.url
+            if url != _PATH and not url.startswith(_PATH_QUERY):
+                self._take_the_other_way()
+                return
+            head = dict(self.headers)
+            if not self._is_plain(head):
+                self._take_the_other_way()
+                return
+            self._now = now = _Express(head, url[len(_PATH_QUERY) :], door.begin())
+            now.reply = door.refusal(head)
+            if now.reply is None:
+                try:
+                    now.deadline = door.deadline(head)
+                except Exception as error:
+                    now.reply = door.failed(head, error)
+
+        def _is_plain(self, head: Head) -> bool:
+            limit = self.limit_concurrency
+            return (
+                self.parser.get_method() == b"POST"
+                and self.parser.get_http_version() == "1.1"
+                and self.parser.should_keep_alive()
+                and b"content-length" in head
+                and size_of(head) <= door.max_body_bytes
+                and not any(name in head for name in _NOT_PLAIN)
+                and (self.cycle is None or self.cycle.response_complete)
+                and (limit is None or len(self.connections) < limit)
+            )
+
+        def _take_the_other_way(self) -> None:
+            url, headers, expects = self.url, self.headers, self.expect_100_continue
+            super().on_message_begin()
+            self.url, self.headers, self.expect_100_continue = url, headers, expects
+            self.scope["headers"] = headers
+            super().on_headers_complete()
+
+        @override
+        def on_body(self, body: bytes) -> None:
+            now = self._now
+            if self._last:
+                return
+            if now is None:
+                super().on_body(body)
+            elif now.reply is None:
+                now.body = now.body + body if now.body else body
+
+        @override
+        def on_message_complete(self) -> None:
+            now = self._now
+            if self._last:
+                return
+            if now is None:
+                super().on_message_complete()
+                return
+            if now.timer is not None:
+                now.timer.cancel()
+                door.lane.release(now.missing)
+                now.timer = None
+            if now.reply is not None:
+                self._send(now, now.reply)
+                return
+            assert now.deadline is not None
+            try:
+                ticket = now.ticket = door.ask(now.head, now.query_string, now.body, now.deadline)
+            except Exception as error:
+                self._send(now, door.failed(now.head, error))
+                return
+            now.body = b""
+            ticket.when_settled(self._settled)
+
+        @override
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            now = self._now
+            if now is not None and now.ticket is None and now.timer is None and now.deadline is not None:
+                # The body did not come with its head: what is announced counts against the budget, and not for ever.
+                door.lane.hold(now.missing)
+                now.timer = self.loop.call_later(now.deadline.remaining(), self._body_never_came)
+
+        def _body_never_came(self) -> None:
+            now = self._now
+            if now is not None and now.ticket is None:
+                door.lane.release(now.missing)
+                now.timer = None
+                self._last = True  # where the next request would begin can not be known any more
+                self._send(now, door.failed(now.head, DeadlineExceeded()))
+
+        def _settled(self) -> None:
+            now = self._now
+            if now is None or now.ticket is None:
+                return  # the caller has hung up
+            error = now.ticket.error
+            reply = door.answered(now.head, now.ticket.value) if error is None else door.failed(now.head, error)
+            self._send(now, reply)
+
+        def _send(self, now: _Express, reply: Reply) -> None:
+            self._now = None
+            door.end(now.begun, reply.status)
+            self._last = self._last or (b"connection", b"close") in reply.headers
+            if reply.status == HUNG_UP or self.transport.is_closing():
+                return
+            parts = [STATUS_LINE[reply.status]]
+            for name, value in self.server_state.default_headers:
+                parts += (name, b": ", value, b"\r\n")
+            for name, value in reply.headers:
+                parts += (name, b": ", value, b"\r\n")
+            if self._last and (b"connection", b"close") not in reply.headers:
+                parts.append(b"connection: close\r\n")
+            parts += (b"\r\n", reply.body)
+            self.transport.write(b"".join(parts))
+            if self._last:
+                self.transport.close()
+            self.on_response_complete()
+
+        @override
+        def connection_lost(self, exc: Exception | None) -> None:
+            now, self._now = self._now, None
+            if now is not None:
+                if now.timer is not None:
+                    now.timer.cancel()
+                    door.lane.release(now.missing)
+                door.end(now.begun, HUNG_UP)
+                if now.ticket is not None:
+                    now.ticket.fail(CallerGone())
+            super().connection_lost(exc)
+
+        @override
+        def shutdown(self) -> None:
+            """The server closes: what is being answered is answered first."""
+            if self._now is not None:
+                self._last = True
+            else:
+                super().shutdown()
+
+    return ExpressProtocol
+
+
+def fits() -> bool:
+    """Whether this uvicorn has the names that the class above leans on."""
+    wanted = ("on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete")
+    return all(callable(getattr(HttpToolsProtocol, name, None)) for name in (*wanted, "data_received", "shutdown"))
