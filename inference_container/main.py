@@ -13,9 +13,11 @@ from inference_container.routers.control import control_router
 from inference_container.routers.door import PredictDoor
 from inference_container.routers.express import express_protocol, fits
 from inference_container.routers.hot import HotRoute
+from inference_container.routers.oip import oip_router
 from inference_container.routers.operations import operations_router
 from inference_container.routers.page import page_router
 from inference_container.routers.predict import predict_router
+from inference_container.routers.timeseries import timeseries_router
 from inference_container.settings import InferenceSettings
 from inference_container.wiring import Runtime
 from serving.errors import SluiceError
@@ -64,6 +66,9 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     )
     app.include_router(predict_router(runtime.predict, runtime.cache, settings.inference_timeout, runtime.clock))
     app.include_router(operations_router(runtime))
+    timeout_s = settings.inference_timeout
+    app.include_router(oip_router(runtime.predict, runtime.switch, runtime.lifecycle, timeout_s, runtime.clock, STATUS))
+    app.include_router(timeseries_router(runtime.predict, runtime.switch, timeout_s, runtime.clock, STATUS))
     app.include_router(page_router(lambda: runtime.switch.model, app.version, runtime.build_version))
     app.include_router(metrics_router(runtime.metrics, "/prometheus"))
     admin = admin_router(settings.admin_token, settings)

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from inference_container.routers.request_head import ARROW_FILE, ARROW_STREAM, PARQUET, PARQUET_X
+
 #: The request of POST /predict. Written out, because the door passes the raw bytes on and never builds a model of it.
 PREDICT_BODY: dict[str, Any] = {
     "required": True,
@@ -32,9 +34,20 @@ PREDICT_BODY: dict[str, Any] = {
                         "maximum": 10000,
                         "description": "Steps to forecast. The query parameter wins over this.",
                     },
+                    "quantiles": {
+                        "type": ["array", "null"],
+                        "items": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                        "maxItems": 20,
+                        "uniqueItems": True,
+                        "description": "Levels to answer beside the forecast, when the bundle has quantiles.",
+                    },
                 },
             }
-        }
+        },
+        **{
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in (ARROW_STREAM, ARROW_FILE, PARQUET, PARQUET_X)
+        },
     },
 }
 
