@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from inference_container.errors import MalformedRequest
-from inference_container.forecasting.codecs.oip import JSON_LENGTH_HEADER, TIMES
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions, ServedModel
+from inference_container.forecasting.protocol_names import JSON_LENGTH_HEADER, TIMES
 from inference_container.routers.protocol_route import Forecasts, Models, declared_as, refuse_encoded, route_of
 from inference_container.routers.protocol_schemas import (
     INFER_ANSWER,

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from inference_container.forecasting.codecs.oip_tensors import DATATYPES
-from inference_container.forecasting.codecs.timeseries import MAX_SERIES, MULTIVARIATE, UNIVARIATE
+from inference_container.forecasting.protocol_names import DATATYPES, MAX_SERIES, MULTIVARIATE, UNIVARIATE
 
 Schema = Mapping[str, Any]
 

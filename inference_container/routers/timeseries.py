@@ -13,8 +13,8 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from inference_container.forecasting.codecs.timeseries import SERIES_COUNT
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
+from inference_container.forecasting.protocol_names import SERIES_COUNT
 from inference_container.routers.protocol_route import Forecasts, Models, declared_as, refuse_encoded, route_of
 from inference_container.routers.protocol_schemas import FORECAST_BODY, ForecastAnswerBody, ForeignErrorAnswer
 from inference_container.routers.request_head import deadline_of, size_of

@@ -13,7 +13,6 @@ from typing_extensions import override
 
 from inference_container.errors import MalformedRequest, MissingColumns, NoData, UnequalColumns
 from inference_container.forecasting.codecs.oip_tensors import (
-    TEXT,
     Tensor,
     packed_texts,
     parameters_of,
@@ -24,12 +23,8 @@ from inference_container.forecasting.codecs.protocol import AnswerContext, Codec
 from inference_container.forecasting.frame import sorted_frame, time_column_of
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
 from inference_container.forecasting.plan import ForecastPlan
+from inference_container.forecasting.protocol_names import JSON_LENGTH_HEADER, TEXT, TIMES
 from serving.errors import NotFound
-
-#: Says where the JSON ends and the bytes begin, in requests and in answers.
-JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
-#: The output that holds the times of the forecast.
-TIMES = "ts"
 
 _NO_OPTIONS = QueryOptions()
 

@@ -14,19 +14,13 @@ from inference_container.errors import InvalidTimestamps, MalformedRequest, NonN
 from inference_container.forecasting.codecs.ticks import TickUnit, times_from_ticks
 from inference_container.forecasting.frame import refuse_too_many
 from inference_container.forecasting.plan import FloatArray, TimeArray
+from inference_container.forecasting.protocol_names import DATATYPES, NUMBERS, TEXT
 from inference_container.forecasting.timestamps import parse_times
 
-#: The protocol's names of the types a number may have; bytes on the wire are little-endian.
-NUMBERS: Mapping[str, "np.dtype[np.generic]"] = {
-    "FP16": np.dtype("<f2"),
-    "FP32": np.dtype("<f4"),
-    "FP64": np.dtype("<f8"),
-    **{f"INT{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
-    **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
+#: FP64 is `<f8` and UINT8 is `<u1`: on the wire, bytes are little-endian.
+_DTYPES: Mapping[str, "np.dtype[np.generic]"] = {
+    name: np.dtype(f"<{name[0].lower()}{int(name.lstrip('FPUINT')) // 8}") for name in NUMBERS
 }
-TEXT = "BYTES"
-DATATYPES = (*NUMBERS, TEXT, "BOOL", "BF16")
-
 _UNITS: Mapping[object, TickUnit] = {"s": "s", "ms": "ms", "us": "us", "ns": "ns"}
 _LENGTH = struct.Struct("<I")
 _NUMBER_TYPES = frozenset({int, float, type(None)})
@@ -52,7 +46,7 @@ class Tensor:
             NonNumericColumns: text, truth values or mixed data.
             MalformedRequest: more or fewer values than the shape says.
         """
-        dtype = NUMBERS.get(self.datatype)
+        dtype = _DTYPES.get(self.datatype)
         if dtype is None or (self.data is not None and not _NUMBER_TYPES.issuperset(map(type, self.data))):
             raise NonNumericColumns(f"Columns must hold numbers or null: {self.name}.", columns=[self.name])
         if self.raw is None:

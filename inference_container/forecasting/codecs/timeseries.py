@@ -27,15 +27,9 @@ from inference_container.forecasting.codecs.protocol import AnswerContext, Codec
 from inference_container.forecasting.frame import Frame, refuse_too_many, sorted_frame
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
 from inference_container.forecasting.plan import FloatArray, ForecastPlan, InputPlan
+from inference_container.forecasting.protocol_names import MAX_SERIES, MULTIVARIATE, SERIES_COUNT, UNIVARIATE
 from inference_container.forecasting.timestamps import parse_times
 from serving.errors import NotFound
-
-#: Header of a reply: how many series the body holds.
-SERIES_COUNT = "Series-Count"
-#: Each is a forecast of its own, and decodes the body anew when it travels in another batch.
-MAX_SERIES = 32
-
-UNIVARIATE, MULTIVARIATE = "univariate_time_series", "multivariate_time_series"
 
 #: Months, quarters and years have no fixed length: no grid of seconds is theirs.
 _SECONDS: Mapping[str, int | None] = {

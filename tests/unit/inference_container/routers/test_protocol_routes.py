@@ -1,6 +1,8 @@
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,9 +12,8 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from inference_container.errors import TooFewRows
-from inference_container.forecasting.codecs.oip import JSON_LENGTH_HEADER
-from inference_container.forecasting.codecs.timeseries import MULTIVARIATE
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, ServedModel
+from inference_container.forecasting.protocol_names import JSON_LENGTH_HEADER, MULTIVARIATE
 from inference_container.main import STATUS
 from inference_container.routers.oip import oip_router
 from inference_container.routers.protocol_route import Forecasts, Models
@@ -225,3 +226,9 @@ async def test_a_series_for_another_model_is_not_found() -> None:
     async with door() as (client, _, _life):
         answer = await client.post("/v1/timeseries/forecast", content=series_body(SERIES, model="other"))
         assert answer.status_code == 404
+
+
+async def test_the_api_process_never_imports_what_only_codecs_need() -> None:
+    program = "import sys, inference_container.main; assert not {'numpy', 'pyarrow', 'pandas'} & sys.modules.keys()"
+    done = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=Path(__file__).parents[4])
+    assert await done.wait() == 0

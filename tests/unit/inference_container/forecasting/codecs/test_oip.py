@@ -17,8 +17,8 @@ from inference_container.errors import (
     TooManyRows,
     UnequalColumns,
 )
-from inference_container.forecasting.codecs.oip import JSON_LENGTH_HEADER
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
+from inference_container.forecasting.protocol_names import JSON_LENGTH_HEADER
 from serving.errors import NotFound, SluiceError
 from tests.unit.inference_container.forecasting.codecs.tensors import (
     INFERENCER,

@@ -16,14 +16,9 @@ from inference_container.errors import (
     QuantilesUnavailable,
     TooFewRows,
 )
-from inference_container.forecasting.codecs.timeseries import (
-    MAX_SERIES,
-    MULTIVARIATE,
-    SERIES_COUNT,
-    UNIVARIATE,
-    seconds_of,
-)
+from inference_container.forecasting.codecs.timeseries import seconds_of
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
+from inference_container.forecasting.protocol_names import MAX_SERIES, MULTIVARIATE, SERIES_COUNT, UNIVARIATE
 from serving.errors import NotFound, SluiceError
 from tests.unit.inference_container.forecasting.codecs.tensors import INFERENCER, predicted
 from tests.unit.inference_container.forecasting.samples import sample_data, sample_inferencer, sample_plan
