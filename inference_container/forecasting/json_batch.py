@@ -124,9 +124,9 @@ def _read_group(group: list[_Decoded], plan: ForecastPlan) -> Iterable[PlainBatc
 def _parse_times(group: list[_Decoded]) -> TimeArray | None:
     """(batch, rows), or None when some string has another length or layout, or is no time."""
     rows = group[0].rows
-    width, rest = divmod(len(group[0].times) + 1, rows)
+    width = (len(group[0].times) + 1) // rows
     chars = np.frombuffer(("\n".join([each.times for each in group]) + "\n").encode(), np.uint8)
-    if rest or width < 2 or chars.size != len(group) * rows * width:
+    if width < 2 or chars.size != len(group) * rows * width:
         return None
     # There are at least as many newlines as lines, and no layout has one inside: where all but the last column has been
     # read as times, the newlines fill the last column, and each line is one of the strings.
