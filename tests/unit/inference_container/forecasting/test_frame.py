@@ -10,10 +10,12 @@ from inference_container.errors import (
     MissingColumns,
     NoData,
     NonNumericColumns,
+    TooManyRows,
     UnequalColumns,
 )
 from inference_container.forecasting.codecs.json import JSON
 from inference_container.forecasting.codecs.protocol import ForecastRequest
+from inference_container.forecasting.frame import MAX_ROWS, frame_from_columns
 from inference_container.forecasting.messages import ForecastQuery, QueryOptions
 from serving.errors import InvalidInput
 from tests.unit.inference_container.forecasting.samples import body, moments, sample_data, sample_plan
@@ -155,3 +157,10 @@ def test_any_json_is_either_a_request_or_the_callers_mistake(request: dict[str, 
 
 def test_a_long_series_keeps_every_row() -> None:
     assert _parse(body(sample_data(500))).frame.values.shape == (500, 2)
+
+
+def test_more_rows_than_the_bound_are_refused_with_both_numbers() -> None:
+    series: dict[str, list[object]] = {name: [1.5] * (MAX_ROWS + 1) for name in ("load", "heat")}
+    with pytest.raises(TooManyRows) as caught:
+        frame_from_columns(series | {"ts": ["2025-03-01"] * (MAX_ROWS + 1)}, _PLAN.input)
+    assert caught.value.details == {"max_rows": MAX_ROWS, "rows": MAX_ROWS + 1}

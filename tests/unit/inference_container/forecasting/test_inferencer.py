@@ -18,7 +18,7 @@ from inference_container.errors import (
 )
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply, QueryOptions
+from inference_container.forecasting.messages import ForecastQuery, ForecastReply, QueryOptions, StageTimings
 from serving.errors import InvalidInput, SluiceError, WorkFailed
 from tests.unit.inference_container.forecasting.samples import (
     BUNDLE_ID,
@@ -176,6 +176,16 @@ def test_beyond_the_horizon_forecasts_are_fed_back_in_the_order_of_the_inputs() 
     np.testing.assert_allclose(scaled, first[-1, 0] + np.array(steps), rtol=1e-5)
 
 
+def test_inputs_that_are_not_forecast_are_held_at_their_last_value() -> None:
+    plan = sample_plan(targets=("load",), max_steps=8)
+    backend = CountingBackend(plan.network)
+    Inferencer(plan, backend).forecast(frame_from_columns(sample_data(6), plan.input), 8)
+    first, second, third = [batch[0] for batch in backend.batches]
+    assert plan.output.held == ("heat",)
+    assert second[-3:, 1].tolist() == third[-6:, 1].tolist()[:3] == [first[-1, 1]] * 3
+    np.testing.assert_allclose(second[-3:, 0], first[-1, 0] + np.array([1, 2, 3]), rtol=1e-6)
+
+
 def test_only_queries_that_want_more_go_into_the_next_step() -> None:
     backend = CountingBackend(_RECURSIVE.network)
     data = sample_data(6)
@@ -190,6 +200,32 @@ def test_a_horizon_the_model_does_not_reach_names_the_maximum() -> None:
     (recursive,) = sample_inferencer(_RECURSIVE).answer([_query(sample_data(6), steps=21)]).replies
     assert isinstance(recursive, HorizonTooLong)
     assert recursive.details == {"max_inference_length": 20}
+
+
+def test_the_stages_of_a_batch_are_timed_and_told_to_those_who_ask() -> None:
+    plan, ticks = sample_plan(), iter([1.0, 1.5, 1.75, 2.75, 2.875, 3.0])
+    inferencer = Inferencer(plan, CountingBackend(plan.network), timer=lambda: next(ticks))
+    plain = _query(sample_data(6), steps=1)
+    asking = plain._replace(options=QueryOptions(1, timings=True))
+    (told, untold, refused), timings = inferencer.answer([asking, plain, asking._replace(body=b"[")])
+    assert timings == StageTimings(500.0, 250.0, 1000.0, 125.0, 125.0, 2000.0, 1)
+    answer = _answer(told)
+    assert answer.pop("timings_ms") == timings._asdict()
+    assert answer == _answer(untold)
+    assert isinstance(refused, MalformedRequest)
+
+
+@pytest.mark.parametrize("steps", [[1], [3, 3], [1, 9, 4], []])
+def test_the_timings_count_the_forward_passes(steps: list[int]) -> None:
+    backend = CountingBackend(_RECURSIVE.network)
+    answered = Inferencer(_RECURSIVE, backend).answer([_query(sample_data(6), each) for each in steps])
+    assert answered.timings.model_predict_calls == len(backend.batches)
+
+
+def test_a_kind_of_body_without_a_codec_is_malformed() -> None:
+    query = ForecastQuery("r1", b"x", "morse")  # type: ignore[arg-type]  # a door of a later version
+    (reply,) = _INFERENCER.answer([query]).replies
+    assert isinstance(reply, MalformedRequest)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
