@@ -42,9 +42,12 @@ class HotRoute:
         door = self._door
         try:
             deadline = door.deadline(head)
-            message = await receive()
+            # Bound from the first piece on: a head without any body behind it would otherwise hold its caller for ever.
+            message = await deadline.bound(receive())
             body: bytes = message.get("body", b"")
-            if message.get("more_body", False) or message["type"] == "http.disconnect":
+            # Chunks announce no length, and a body of them may come whole and still be too large.
+            whole = message["type"] == "http.request" and not message.get("more_body", False)
+            if not whole or len(body) > door.max_body_bytes:
                 body = await deadline.bound(self._whole_body(message, receive))
             ticket = door.ask(head, scope["query_string"], body, deadline)
             self._hang_ups.watch(ticket, receive)
