@@ -29,13 +29,15 @@ def fake_model(bundle_id: str = "b" * 64) -> ServedModel:
 
 
 class FakePredictor(Predictor):
-    """One worker. It answers a query with its own body, once `gate` is set."""
+    """One worker. It answers a query with its own body, or as `answer` does, once `gate` is set."""
 
     def __init__(self, loaded: bool = True) -> None:
         self.on_room: Callable[[], None] | None = None
         self.served = fake_model() if loaded else None
         self.batches: list[list[str]] = []
         self.replies: dict[str, ForecastReply] = {}
+        #: Computes the replies of a batch, where a body of its own is not answer enough.
+        self.answer: Callable[[Sequence[ForecastQuery]], Sequence[ForecastReply]] = self._echo
         self.error: SluiceError | None = None
         #: Errors of the next batches, one each, before `error` counts.
         self.errors: list[SluiceError] = []
@@ -63,11 +65,13 @@ class FakePredictor(Predictor):
         self.batches.append([query.req_id for query in queries])
         self._running = asyncio.create_task(self._answer(queries, done))
 
+    def _echo(self, queries: Sequence[ForecastQuery]) -> Sequence[ForecastReply]:
+        return [self.replies.get(query.req_id, query.body) for query in queries]
+
     async def _answer(self, queries: Sequence[ForecastQuery], done: Callable[[BatchOutcome], None]) -> None:
         await self.gate.wait()
         self._running = None
-        replies = [self.replies.get(query.req_id, query.body) for query in queries]
         error = self.errors.pop(0) if self.errors else self.error
-        done(error if error is not None else Answered(replies, TIMINGS))
+        done(error if error is not None else Answered(list(self.answer(queries)), TIMINGS))
         if self.on_room is not None:
             self.on_room()
