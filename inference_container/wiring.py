@@ -25,6 +25,7 @@ from inference_container.services.predict import Predict
 from inference_container.services.shadow import ShadowMeter
 from inference_container.settings import InferenceSettings
 from serving.clock import Clock, SystemClock
+from serving.cores import whole_cores
 from serving.drain import Drain
 from serving.errors import NotReady
 from serving.lifecycle import Lifecycle, State
@@ -52,7 +53,13 @@ class Runtime:
             else None
         )
         self._feed = BatchFeed(
-            self.lanes, self.switch, self.metrics, self.clock, batch_size, settings.batch_timeout_ms / 1000
+            self.lanes,
+            self.switch,
+            self.metrics,
+            self.clock,
+            batch_size,
+            settings.batch_timeout_ms / 1000,
+            eager=whole_cores() > 1,
         )
         self._stack = AsyncExitStack()
         self.switch.on_model = self._note_model

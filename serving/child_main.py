@@ -35,6 +35,9 @@ class Channel:
     def __init__(self, pipe: socket.socket) -> None:
         self._pipe = pipe
         self._reader = FrameReader()
+        # One buffer for good: a fresh one of this size per message is mapped, faulted in and unmapped by the kernel,
+        # which took longer than a small forecast.
+        self._space = memoryview(bytearray(1 << 18))
         self._inbox: deque[object] = deque()
         self._poll = select.poll()
         self._poll.register(pipe, select.POLLIN)
@@ -47,10 +50,10 @@ class Channel:
             self.beat()
             left = _BEAT_EVERY_S if end is None else min(_BEAT_EVERY_S, end - time.monotonic())
             if self._poll.poll(max(0, left) * 1000):
-                data = self._pipe.recv(1 << 20)
-                if not data:
+                size = self._pipe.recv_into(self._space)
+                if not size:
                     os._exit(0)
-                self._inbox.extend(self._reader.feed(data))
+                self._inbox.extend(self._reader.feed(self._space[:size]))
             elif end is not None and time.monotonic() >= end:
                 return None
         return self._inbox.popleft()

@@ -31,9 +31,12 @@ class BatchFeed:
         clock: Clock,
         batch_size: int,
         patience_s: float = 0.0,
+        eager: bool = True,
     ) -> None:
+        """`eager`: hand the next batch over before the last one's answers are written. Right when workers have cores of
+        their own; where they share the event loop's, it only makes batches smaller and interrupts the writing."""
         self._lanes, self._share, self._predictor, self._metrics = lanes, lanes.share, predictor, metrics
-        self._clock, self._batch_size, self._patience_s = clock, batch_size, patience_s
+        self._clock, self._batch_size, self._patience_s, self._eager = clock, batch_size, patience_s, eager
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._held: asyncio.TimerHandle | None = None
@@ -42,7 +45,7 @@ class BatchFeed:
         self._loop = asyncio.get_running_loop()
         for lane in self._share.lanes:
             lane.on_arrival = self._soon
-        self._predictor.on_room = self._feed
+        self._predictor.on_room = self._room
         self._soon()
         return self
 
@@ -52,6 +55,12 @@ class BatchFeed:
             lane.on_arrival = None
         if self._held is not None:
             self._held.cancel()
+
+    def _room(self) -> None:
+        if self._eager or self._share.depth >= self._batch_size:
+            self._feed()
+        else:
+            self._soon()
 
     def _soon(self) -> None:
         """In the loop's next turn: what has just become readable joins the same batch."""
