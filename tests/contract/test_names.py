@@ -41,8 +41,7 @@ def test_event_names_are_the_pinned_ones() -> None:
     assert names == pinned("events.txt")
 
 
-@pytest.mark.anyio
-async def test_metric_names_are_the_pinned_ones() -> None:
+def test_metric_names_are_the_pinned_ones() -> None:
     chat = ChatRuntime(ChatSettings(llm_mode="mock")).metrics
     forecast = InferenceRuntime(InferenceSettings()).metrics
     assert isinstance(chat, ChatMetrics)
