@@ -137,10 +137,13 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             now = self._now
-            if now is not None and now.ticket is None and now.timer is None and now.deadline is not None:
+            if now is not None and now.ticket is None and now.timer is None:
                 # The body did not come with its head: what is announced counts against the budget, and not for ever.
+                left = self.timeout_keep_alive if now.deadline is None else now.deadline.remaining()
+                if now.reply is not None:
+                    now.missing = 0  # refused: its body is not kept
                 door.lane.hold(now.missing)
-                now.timer = self.loop.call_later(now.deadline.remaining(), self._body_never_came)
+                now.timer = self.loop.call_later(left, self._body_never_came)
 
         def _body_never_came(self) -> None:
             now = self._now
@@ -148,7 +151,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
                 door.lane.release(now.missing)
                 now.timer = None
                 self._last = True  # where the next request would begin can not be known any more
-                self._send(now, door.failed(now.head, DeadlineExceeded()))
+                self._send(now, now.reply or door.failed(now.head, DeadlineExceeded()))
 
         def _settled(self) -> None:
             now = self._now
