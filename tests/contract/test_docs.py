@@ -8,7 +8,12 @@ import pytest
 
 import inference_container.events
 import service_chat.events
+from inference_container.forecasting.messages import StageTimings
 from inference_container.main import STATUS as FORECAST
+from inference_container.main import create_app as forecast_app
+from inference_container.metrics import STAGES
+from inference_container.routers import request_head
+from inference_container.settings import InferenceSettings
 from service_chat.main import STATUS as CHAT
 from serving.errors import SluiceError, every_error
 from serving.events import DECLARED
@@ -85,6 +90,36 @@ def test_forecasts_gives_every_code_the_status_that_errors_gives() -> None:
     assert told == {code: known[code] for code in told}
 
 
+def test_the_http_page_gives_every_status_that_predict_can_answer() -> None:
+    told = re.findall(r"^\| (\d{3}) \|", page("http-api.md"), re.MULTILINE)
+    declared = forecast_app(InferenceSettings()).openapi()["paths"]["/predict"]["post"]["responses"]
+    assert told == sorted(set(declared) - {"200"})
+
+
+def test_every_route_of_the_forecast_service_stands_on_a_page() -> None:
+    told = page("http-api.md") + page("protocols.md")
+    assert [path for path in forecast_app(InferenceSettings()).openapi()["paths"] if not stands_in(told, path)] == []
+
+
+def stands_in(text: str, path: str) -> bool:
+    """Protocol routes are told with names of their own for what is in braces, and what comes below a route shortly."""
+    below = re.sub(r"/versions/{version}/ready$", "/versions/{version}", path)
+    return re.search(re.escape(below).replace(r"\{model\}", r"\{\w+\}") + "`", text) is not None
+
+
+def test_the_http_page_names_every_parameter_header_and_media_type_that_a_request_may_bring() -> None:
+    text = page("http-api.md") + page("protocols.md")
+    headers = [name.decode() for name in request_head.DEADLINE_HEADERS]
+    types = (request_head.ARROW_STREAM, request_head.ARROW_FILE, request_head.PARQUET, request_head.PARQUET_X)
+    wanted = {*request_head.Asked.model_fields, *headers, *types}
+    assert {name for name in wanted if f"`{name}`" not in text and f"`{name.title()}`" not in text} == set()
+
+
+def test_the_stages_of_a_batch_are_told_by_their_names() -> None:
+    assert {name for name in StageTimings._fields if f'"{name}"' not in page("http-api.md")} == set()
+    assert {name for name in STAGES if f"`{name}`" not in page("operations.md")} == set()
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_file_that_a_page_names_exists(path: Path) -> None:
     named = set(
@@ -97,6 +132,18 @@ def test_every_file_that_a_page_names_exists(path: Path) -> None:
 def test_every_link_to_another_page_leads_there(path: Path) -> None:
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
     assert {target for target in targets if not (path.parent / target).exists()} == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_link_to_a_heading_finds_it(path: Path) -> None:
+    linked = set(re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text()))
+    assert {(to, name) for to, name in linked if name not in headings(path.parent / to if to else path)} == set()
+
+
+def headings(path: Path) -> set[str]:
+    """As they are linked to: lower case, hyphens for spaces, no other signs."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_index_lists_every_page() -> None:
