@@ -34,5 +34,10 @@ queue_job_rejected_full = _event(
 )
 inference_stage_timings = _event("inference_stage_timings", "A batch was answered.", "batch", "timings_ms", level=DEBUG)
 workers_scaled = _event("workers_scaled", "An operator changed the number of workers.", "before", "after")
-queue_job_timeout = _event("queue_job_timeout", "A request's deadline passed.", "req_id", level=WARNING)
+queue_job_timeout = _event(
+    "queue_job_timeout",
+    "A request's deadline passed: at most one line a second, `timeouts` counts all so far.",
+    *("req_id", "timeouts"),
+    level=WARNING,
+)
 queue_job_error = _event("queue_job_error", "A forecast failed on our side.", "req_id", "code", level=ERROR)

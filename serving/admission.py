@@ -167,14 +167,20 @@ class BoundedQueue(Generic[I, R]):
     def held_bytes(self) -> int:
         return self._held_bytes
 
-    def has_room(self, size: int = 0) -> bool:
-        """Whether a ticket of `size` bytes would be admitted now. Looks only; `check_room` counts."""
+    def has_room(self, size: int = 0, within_s: float | None = None) -> bool:
+        """Whether a ticket of `size` bytes would be admitted now. Looks only; `check_room` counts.
+
+        `within_s` is how long its caller waits: a place whose turn comes later than that is none.
+        """
         depth = len(self._waiting)
-        if not self._open or (self.max_bytes is not None and self._held_bytes and self._too_many_bytes(size)):
+        if not self._open or (self._held_bytes and self._too_many_bytes(size)):
+            return False
+        interval = self._pace.interval_s
+        if within_s is not None and interval is not None and depth * interval > within_s:
             return False
         if self._shedding is None:
             return depth < self.capacity
-        return depth < self._shedding.limit(depth, self.capacity, self._pace.interval_s)
+        return depth < self._shedding.limit(depth, self.capacity, interval)
 
     def _too_many_bytes(self, size: int) -> bool:
         return self.max_bytes is not None and self._held_bytes + size > self.max_bytes
@@ -186,7 +192,7 @@ class BoundedQueue(Generic[I, R]):
             QueueFull: The lane is full; `retry_after_s` is when a place is expected at the present pace.
             Draining: The lane takes no more.
         """
-        self.check_room(size)
+        self.check_room(size, deadline.remaining())
         self._admitted += 1
         ticket = Ticket(item, deadline, self, self._clock.monotonic(), size)
         self._held_bytes += size
@@ -197,9 +203,9 @@ class BoundedQueue(Generic[I, R]):
             self.on_arrival()
         return ticket
 
-    def check_room(self, size: int = 0) -> None:
+    def check_room(self, size: int = 0, within_s: float | None = None) -> None:
         """Raises what `try_admit` would raise, and counts the refusal: for a door that has not read the body yet."""
-        if not self.has_room(size):
+        if not self.has_room(size, within_s):
             if not self._open:
                 raise Draining(retry_after_s=1)
             self._rejected += 1
@@ -223,7 +229,7 @@ class BoundedQueue(Generic[I, R]):
             DeadlineExceeded: There was none in time.
             Draining: The lane takes no more.
         """
-        while self._open and not self.has_room(size):
+        while self._open and not self.has_room(size, deadline.remaining()):
             self._freed.clear()
             await deadline.bound(self._freed.wait())
         return self.try_admit(item, deadline, size)

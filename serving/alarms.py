@@ -1,7 +1,7 @@
 """Deadlines by the thousand: one timer of the event loop for all that fall into the same few milliseconds.
 
 A timer for each request costs more than the rest of its bookkeeping. `serving.admission` sets an alarm per ticket here;
-an alarm rings at its moment or up to `GRAIN_S` later, never before.
+an alarm rings a few milliseconds after its moment, at most `GRAIN_S` and the loop's own grain, and never before it.
 """
 
 import asyncio
@@ -39,7 +39,8 @@ class Alarms(Generic[S]):
         found = self._slots.get(slot)
         if found is None:
             found = self._slots[slot] = {}
-            wait_s = max(0.0, slot * GRAIN_S - self._clock.monotonic())
+            # uvloop rounds a timer to whole milliseconds, down as well as up; an alarm must not come early.
+            wait_s = max(0.0, slot * GRAIN_S - self._clock.monotonic()) + 0.001
             self._timers[slot] = asyncio.get_running_loop().call_later(wait_s, self._ring, slot)
         found[sleeper] = None
 

@@ -13,7 +13,7 @@ from inference_container.errors import BodyTooLarge
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply
 from inference_container.metrics import InferenceMetrics
 from inference_container.routers.refusals import Refusals
-from inference_container.routers.request_head import Head, deadline_of, kind_of, options_of, size_of
+from inference_container.routers.request_head import Head, deadline_of, kind_of, options_of, patience_of, size_of
 from inference_container.services.lanes import ForecastAnswer, ForecastLane
 from inference_container.services.predict import Predict
 from serving import events
@@ -87,7 +87,7 @@ class PredictDoor:
 
     def refusal(self, head: Head) -> Reply | None:
         """The answer to a request for which there is no room; None when there is, or when that is not all."""
-        if not self._predict.is_full(size_of(head)):
+        if not self._predict.is_full(size_of(head), patience_of(head)):
             return None
         self._predict.count_refusal()
         refusal = self._refusals.next()

@@ -88,6 +88,15 @@ def options_of(query_string: bytes) -> QueryOptions | None:
     return QueryOptions(asked.inference_length, asked.index_col, levels, asked.timings)
 
 
+def patience_of(head: Head) -> float | None:
+    """Seconds that the caller says it will wait; None when it says nothing, or nothing that can be."""
+    for name in DEADLINE_HEADERS:
+        value = head.get(name)
+        if value is not None:
+            return int(value) / 1000 if value.isdigit() and len(value) <= 12 else None
+    return None
+
+
 def deadline_of(head: Head, timeout_s: float, clock: Clock) -> Deadline:
     """The nearer of the caller's own deadline and the service's.
 

@@ -33,7 +33,7 @@ class Predict:
     ) -> None:
         self._lanes, self._predictor, self._lifecycle = lanes, predictor, lifecycle
         self._metrics, self._clock = metrics, clock
-        self._next_rejection_line = clock.monotonic()
+        self._next_rejection_line = self._next_timeout_line = clock.monotonic()
         self._refused_outcome = metrics.outcomes.labels("rejected")
         self._refused_reason = metrics.rejected.labels(QueueFull.code)
         #: What the last claim was about, for callers who bring no series of their own; see `answer_cache`.
@@ -51,9 +51,12 @@ class Predict:
         """The callers' lane."""
         return self._lanes.interactive
 
-    def is_full(self, size: int = 0) -> bool:
-        """Whether a request with a body of `size` bytes would be refused for want of room, and for nothing else."""
-        return self._lifecycle.ready and not self._lanes.interactive.has_room(size)
+    def is_full(self, size: int = 0, within_s: float | None = None) -> bool:
+        """Whether a request with a body of `size` bytes would be refused for want of room, and for nothing else.
+
+        `within_s`: how long its caller waits, where that is known.
+        """
+        return self._lifecycle.ready and not self._lanes.interactive.has_room(size, within_s)
 
     def count_refusal(self) -> None:
         """Notes a request that the door refused by itself because `is_full` said so."""
@@ -154,13 +157,21 @@ class Predict:
                 outcome = "abandoned"
             case DeadlineExceeded():
                 outcome = "timeout"
-                events.queue_job_timeout(req_id=req_id)
+                self._report_timeout(req_id)
             case InvalidInput():
                 outcome = "client_error"
             case _:
                 outcome = "exception"
                 events.queue_job_error(req_id=req_id, code=error.code)
         self._metrics.outcomes.labels(outcome).inc()
+
+    def _report_timeout(self, req_id: str | None) -> None:
+        """As for rejections: deadlines pass by the hundred when they do."""
+        now = self._clock.monotonic()
+        if now >= self._next_timeout_line:
+            self._next_timeout_line = now + 1.0
+            expired = self._lanes.interactive.statistics().expired + self._lanes.claims.statistics().expired
+            events.queue_job_timeout(req_id=req_id, timeouts=expired)
 
     def _report_rejection(self) -> None:
         """One line a second at most: under overload the log would cost more than the refusals."""
