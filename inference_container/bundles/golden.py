@@ -13,9 +13,10 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_container.errors import BundleRefused, GoldenMismatch
+from inference_container.forecasting.arrays import FloatArray
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.plan import FloatArray, OutputPlan
+from inference_container.forecasting.plan import OutputPlan
 from serving.errors import SluiceError
 
 #: Largest error allowed, in units of the target's scale. float32 kernels of other machines differ by some 1e-6.

@@ -9,8 +9,9 @@ import numpy as np
 
 from inference_container.bundles.golden import Cell
 from inference_container.errors import TooFewRows
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.frame import Frame, frame_from_columns
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 from inference_container.forecasting.windows import MAX_GAP_STEPS, cut_window
 from serving.errors import SluiceError
 

@@ -13,8 +13,8 @@ from numpy.lib import format as npy
 
 from inference_container.bundles.import_spec import ImportSpec
 from inference_container.errors import ImportRefused
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.protocol import Weights
-from inference_container.forecasting.plan import Float32Array
 from serving.errors import SluiceError
 
 #: Matrices of one layer that PyTorch stacks in one tensor: r, z, n and i, f, g, o.

@@ -24,9 +24,9 @@ from inference_container.forecasting.plan import (
     OutputPlan,
     Predicts,
     QuantilePlan,
+    ScalerKind,
     ScalingPlan,
 )
-from inference_container.forecasting.scaling import ScalerKind
 
 FORMAT = "bundle/1"
 MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "model.safetensors", "golden.json"

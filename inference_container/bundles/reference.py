@@ -10,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from typing_extensions import override
 
+from inference_container.forecasting.arrays import Float32Array, FloatArray
 from inference_container.forecasting.backends.protocol import Backend, Weights
-from inference_container.forecasting.plan import Float32Array, FloatArray, NetworkPlan
+from inference_container.forecasting.plan import NetworkPlan
 
 #: Hidden state, and the cell state that only an LSTM has; (batch, hidden) each.
 _State: TypeAlias = tuple[FloatArray, FloatArray]

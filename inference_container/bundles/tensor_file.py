@@ -14,8 +14,8 @@ from typing_extensions import Buffer
 
 from inference_container.bundles.manifest import WEIGHTS
 from inference_container.errors import BundleRefused
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.protocol import Weights
-from inference_container.forecasting.plan import Float32Array
 
 #: Bytes of the header's length, little endian.
 _LENGTH = 8

@@ -7,7 +7,8 @@ is for `training` to say.
 import numpy as np
 
 from inference_container.errors import QuantilesUnavailable
-from inference_container.forecasting.plan import FloatArray, ForecastPlan
+from inference_container.forecasting.arrays import FloatArray
+from inference_container.forecasting.plan import ForecastPlan
 
 
 def refuse_unavailable(plan: ForecastPlan, levels: tuple[float, ...], steps: int) -> None:

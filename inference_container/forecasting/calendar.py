@@ -10,7 +10,8 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_container.forecasting.plan import CalendarName, FloatArray, TimeArray
+from inference_container.forecasting.arrays import FloatArray, TimeArray
+from inference_container.forecasting.plan import CalendarName
 
 _MICROSECONDS_PER_MINUTE = 60_000_000
 _MINUTES_PER_DAY = 1440

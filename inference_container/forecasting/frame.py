@@ -17,7 +17,8 @@ from inference_container.errors import (
     TooManyRows,
     UnequalColumns,
 )
-from inference_container.forecasting.plan import FloatArray, InputPlan, TimeArray
+from inference_container.forecasting.arrays import FloatArray, TimeArray
+from inference_container.forecasting.plan import InputPlan
 from inference_container.forecasting.timestamps import EARLIEST, LATEST, parse_times
 
 #: Most rows of one request. Ten years of hours fit; what a worker holds while it decodes one body stays bounded.

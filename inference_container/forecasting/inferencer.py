@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from inference_container.errors import HorizonTooLong, InvalidSeries, InvalidTimestamps, NonFiniteForecast
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.bands import bands, refuse_unavailable
 from inference_container.forecasting.codecs import codec_for
@@ -21,7 +22,7 @@ from inference_container.forecasting.codecs.protocol import AnswerContext, Forec
 from inference_container.forecasting.frame import Frame
 from inference_container.forecasting.json_batch import PlainBatch, read_plain
 from inference_container.forecasting.messages import Answered, ForecastQuery, ForecastReply, StageTimings
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 from inference_container.forecasting.rollout import Rollout
 from inference_container.forecasting.timestamps import LATEST
 from inference_container.forecasting.windows import Window, cut_window

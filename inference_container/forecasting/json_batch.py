@@ -18,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.codecs.options import DEFAULT_LENGTH, MAX_LENGTH, MIN_LENGTH
 from inference_container.forecasting.messages import ForecastQuery, QueryOptions
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 from inference_container.forecasting.timestamps import EARLIEST, LATEST, parse_chars
 
 #: Longer series gain nothing from company, and a batch of them would be held in memory twice.

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import InvalidTimestamps
-from inference_container.forecasting.plan import TimeArray
+from inference_container.forecasting.arrays import TimeArray
 
 #: Longer strings are no times, and not worth a parser's attention.
 _MAX_LENGTH = 64

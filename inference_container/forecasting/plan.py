@@ -1,25 +1,20 @@
 """What a forecast needs to know about its model: plain values, the part of a bundle's manifest that computes.
 
 `bundles.manifest` makes a plan and has checked every relation in it; the rooms beside this one only read it. It stands
-here so that they need no validation library and no file.
+here so that they need no validation library and no file. No numpy either: the API process makes plans and holds none.
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
-FloatArray: TypeAlias = NDArray[np.float64]
-#: What goes into and comes out of a network.
-Float32Array: TypeAlias = NDArray[np.float32]
-#: UTC without a zone, `datetime64[us]`.
-TimeArray: TypeAlias = NDArray[np.datetime64]
+if TYPE_CHECKING:
+    import numpy as np
 
 CalendarName: TypeAlias = Literal["minute_of_day", "day_of_week", "day_of_year"]
 GapPolicy: TypeAlias = Literal["reject", "resample"]
 NanPolicy: TypeAlias = Literal["reject", "ffill"]
 Architecture: TypeAlias = Literal["gru", "lstm", "linear"]
+ScalerKind: TypeAlias = Literal["minmax", "standard", "robust", "none"]
 #: What the last layer means: the change of each target since the last row, or the target itself, scaled.
 Predicts: TypeAlias = Literal["change", "level"]
 
@@ -115,6 +110,8 @@ class ForecastPlan:
     quantiles: QuantilePlan | None = None
 
     @property
-    def step(self) -> np.timedelta64:
+    def step(self) -> "np.timedelta64":
         """Time between two rows of the grid."""
+        import numpy as np
+
         return np.timedelta64(self.input.freq_seconds * 1_000_000, "us")

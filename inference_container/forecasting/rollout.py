@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from inference_container.forecasting.arrays import Float32Array, FloatArray, TimeArray
 from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.calendar import calendar_features
-from inference_container.forecasting.plan import Float32Array, FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 from inference_container.forecasting.scaling import Scaler
 from inference_container.forecasting.windows import features
 

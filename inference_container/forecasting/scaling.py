@@ -5,13 +5,12 @@ features never pass through here.
 """
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, assert_never
+from typing import assert_never
 
 import numpy as np
 
-from inference_container.forecasting.plan import FloatArray, ScalingPlan
-
-ScalerKind: TypeAlias = Literal["minmax", "standard", "robust", "none"]
+from inference_container.forecasting.arrays import FloatArray
+from inference_container.forecasting.plan import ScalerKind, ScalingPlan
 
 
 def fit_scaling(values: FloatArray, kind: ScalerKind) -> ScalingPlan:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import InvalidTimestamps
+from inference_container.forecasting.arrays import TimeArray
 from inference_container.forecasting.odd_times import parse_odd_times, unreadable
-from inference_container.forecasting.plan import TimeArray
 
 #: The range that a naive ISO-8601 answer can express.
 EARLIEST = np.datetime64("0001-01-01T00:00:00", "us")

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import IrregularGrid, MissingValues, TooFewRows
+from inference_container.forecasting.arrays import Float32Array, FloatArray, TimeArray
 from inference_container.forecasting.calendar import calendar_features
 from inference_container.forecasting.frame import Frame
-from inference_container.forecasting.plan import Float32Array, FloatArray, InputPlan, TimeArray
+from inference_container.forecasting.plan import InputPlan
 from inference_container.forecasting.scaling import Scaler
 
 #: Longest bridge, in steps of the grid: interpolation joins rows at most this far apart, and a forward fill carries a

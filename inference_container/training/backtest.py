@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import TooFewRows
-from inference_container.forecasting.plan import FloatArray
+from inference_container.forecasting.arrays import FloatArray
 from inference_container.training.quantiles import Band
 
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import MissingColumns, NonNumericColumns, TooFewRows
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.frame import Frame, sorted_frame
-from inference_container.forecasting.plan import FloatArray, InputPlan, TimeArray
+from inference_container.forecasting.plan import InputPlan
 from inference_container.forecasting.timestamps import parse_times
 from inference_container.forecasting.windows import on_grid
 

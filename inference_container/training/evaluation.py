@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference_container.bundles.manifest import Coverage, Metrics, TargetMetrics
+from inference_container.forecasting.arrays import FloatArray
 from inference_container.forecasting.backends.protocol import Backend
-from inference_container.forecasting.plan import FloatArray, ForecastPlan
+from inference_container.forecasting.plan import ForecastPlan
 from inference_container.forecasting.scaling import Scaler
 from inference_container.training.backtest import Backtest, score
 from inference_container.training.data import Series

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.arrays import FloatArray, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 from inference_container.training.backtest import Backtest
 from inference_container.training.data import Series
 from inference_container.training.evaluation import Evaluation

@@ -17,7 +17,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_container.forecasting.plan import FloatArray, QuantilePlan
+from inference_container.forecasting.arrays import FloatArray
+from inference_container.forecasting.plan import QuantilePlan
 
 #: Those of the usual intervals (98, 95, 90, 80 % and so on) and the deciles.
 LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99)

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import TooFewRows
-from inference_container.forecasting.plan import Float32Array, InputPlan, OutputPlan, ScalingPlan
+from inference_container.forecasting.arrays import Float32Array
+from inference_container.forecasting.plan import InputPlan, OutputPlan, ScalingPlan
 from inference_container.forecasting.scaling import Scaler
 from inference_container.forecasting.windows import features
 from inference_container.training.data import Series

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import load
 
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.graph_cache import INPUT, OUTPUT
 from inference_container.forecasting.backends.protocol import Weights
 from inference_container.forecasting.backends.tensors import refuse_other_tensors
-from inference_container.forecasting.plan import Float32Array, NetworkPlan
+from inference_container.forecasting.plan import NetworkPlan
 
 #: Old enough for every ONNX Runtime of the last two years, and the operators below have not changed since.
 _OPSET, _IR = 21, 10

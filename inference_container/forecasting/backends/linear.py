@@ -7,8 +7,9 @@ closed form; the test suite and small installations serve it.
 import numpy as np
 from typing_extensions import override
 
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.protocol import Backend, Weights
-from inference_container.forecasting.plan import Float32Array, NetworkPlan
+from inference_container.forecasting.plan import NetworkPlan
 
 
 class LinearBackend(Backend):

@@ -12,9 +12,10 @@ import numpy as np
 from typing_extensions import override
 
 from inference_container.errors import BundleRefused
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.graph_cache import INPUT, OUTPUT, graph_model
 from inference_container.forecasting.backends.protocol import Backend, Weights
-from inference_container.forecasting.plan import Float32Array, NetworkPlan
+from inference_container.forecasting.plan import NetworkPlan
 
 # Since 1.29 the Linux builds report models and machine to their maker unless told otherwise before the import, and keep
 # a database and a thread for it. The call that turns it off later comes too late for the first report.

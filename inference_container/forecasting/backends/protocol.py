@@ -6,7 +6,7 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
-from inference_container.forecasting.plan import Float32Array
+from inference_container.forecasting.arrays import Float32Array
 
 #: Tensors by name, float32, as they stand in the weights file.
 Weights: TypeAlias = Mapping[str, Float32Array]

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from inference_container.errors import BundleRefused
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.protocol import Backend, Weights
-from inference_container.forecasting.plan import Float32Array, NetworkPlan
+from inference_container.forecasting.plan import NetworkPlan
 
 
 class RecurrentNetwork(nn.Module):

@@ -10,11 +10,12 @@ import orjson
 from typing_extensions import override
 
 from inference_container.errors import MalformedRequest, NoData
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.codecs.options import checked_length, checked_quantiles
 from inference_container.forecasting.codecs.protocol import AnswerContext, Codec, Forecast, ForecastRequest
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.messages import ForecastQuery, QueryOptions, StageTimings
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 
 _NO_OPTIONS = QueryOptions()
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from inference_container.errors import InvalidTimestamps, MalformedRequest, NonNumericColumns
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.codecs.ticks import TickUnit, times_from_ticks
 from inference_container.forecasting.frame import refuse_too_many
-from inference_container.forecasting.plan import FloatArray, TimeArray
 from inference_container.forecasting.protocol_names import DATATYPES, NUMBERS, TEXT
 from inference_container.forecasting.timestamps import parse_times
 

@@ -8,9 +8,10 @@ nothing of the room that computes.
 from dataclasses import dataclass
 from typing import Protocol
 
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.frame import Frame
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, TimeArray
+from inference_container.forecasting.plan import ForecastPlan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

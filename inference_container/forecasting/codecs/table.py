@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from inference_container.errors import InvalidTimestamps, MalformedRequest, MissingColumns, NonNumericColumns
+from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.codecs.options import checked_length, checked_quantiles
 from inference_container.forecasting.codecs.protocol import ForecastRequest
 from inference_container.forecasting.codecs.ticks import times_from_ticks
 from inference_container.forecasting.frame import refuse_too_many, sorted_frame, time_column_of
 from inference_container.forecasting.messages import QueryOptions
-from inference_container.forecasting.plan import FloatArray, InputPlan, TimeArray
+from inference_container.forecasting.plan import InputPlan
 from inference_container.forecasting.timestamps import parse_times
 
 #: What the columns of one body may take once they are decompressed: 100 000 rows of 80 numbers, and some text.

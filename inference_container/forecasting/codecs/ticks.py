@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.errors import InvalidTimestamps
-from inference_container.forecasting.plan import TimeArray
+from inference_container.forecasting.arrays import TimeArray
 
 TickUnit: TypeAlias = Literal["s", "ms", "us", "ns"]
 

@@ -22,11 +22,12 @@ from inference_container.errors import (
     NoData,
     NonNumericColumns,
 )
+from inference_container.forecasting.arrays import FloatArray
 from inference_container.forecasting.codecs.options import MAX_LENGTH, MIN_LENGTH, checked_quantiles
 from inference_container.forecasting.codecs.protocol import AnswerContext, Codec, Forecast, ForecastRequest
 from inference_container.forecasting.frame import Frame, refuse_too_many, sorted_frame
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
-from inference_container.forecasting.plan import FloatArray, ForecastPlan, InputPlan
+from inference_container.forecasting.plan import ForecastPlan, InputPlan
 from inference_container.forecasting.protocol_names import MAX_SERIES, MULTIVARIATE, SERIES_COUNT, UNIVARIATE
 from inference_container.forecasting.timestamps import parse_times
 from serving.errors import NotFound

@@ -8,7 +8,7 @@ from safetensors.numpy import load, save
 
 from inference_container.bundles.tensor_file import decode_weights
 from inference_container.errors import BundleRefused
-from inference_container.forecasting.plan import Float32Array
+from inference_container.forecasting.arrays import Float32Array
 
 _FILE = save({"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.ones(2, dtype=np.float32)})
 

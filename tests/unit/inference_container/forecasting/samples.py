@@ -7,13 +7,13 @@ import numpy as np
 import orjson
 from typing_extensions import override
 
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.linear import LinearBackend
 from inference_container.forecasting.backends.protocol import Backend, Weights
 from inference_container.forecasting.backends.tensors import tensor_shapes
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.plan import (
     TIME_COLUMNS,
-    Float32Array,
     ForecastPlan,
     GapPolicy,
     InputPlan,

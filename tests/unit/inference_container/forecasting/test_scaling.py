@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from inference_container.forecasting.scaling import Scaler, ScalerKind, fit_scaling
+from inference_container.forecasting.plan import ScalerKind
+from inference_container.forecasting.scaling import Scaler, fit_scaling
 
 _KINDS: list[ScalerKind] = ["minmax", "standard", "robust", "none"]
 _tables = arrays(np.float64, (9, 3), elements=st.floats(-1e6, 1e6))
