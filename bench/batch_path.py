@@ -14,12 +14,12 @@ import numpy as np
 import orjson
 from typing_extensions import override
 
+from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.messages import ForecastQuery, QueryOptions
 from inference_container.forecasting.plan import (
     TIME_COLUMNS,
-    Float32Array,
     ForecastPlan,
     InputPlan,
     NetworkPlan,

@@ -20,8 +20,14 @@ from inference_container.bundles.manifest import (
     RecurrentModel,
     broken_relations,
 )
-from inference_container.forecasting.plan import TIME_COLUMNS, Architecture, CalendarName, GapPolicy, NanPolicy
-from inference_container.forecasting.scaling import ScalerKind
+from inference_container.forecasting.plan import (
+    TIME_COLUMNS,
+    Architecture,
+    CalendarName,
+    GapPolicy,
+    NanPolicy,
+    ScalerKind,
+)
 from inference_container.training.fit import FitOptions
 from serving.errors import InvalidInput
 
