@@ -55,7 +55,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         self._make_pool, self._identifier, self._batch_size = make_pool, identifier, batch_size
         self._workers, self._lifecycle = workers, lifecycle
         self.on_room: Callable[[], None] | None = None
-        #: Told when another model answers from now on.
+        #: Told when another model answers from now on, and of the one that does when a shadow joins it.
         self.on_model: Callable[[ServedModel], None] | None = None
         #: Told of every batch that the shadow answered too.
         self.on_shadow: Callable[[BatchOutcome, BatchOutcome], None] | None = None
@@ -95,12 +95,12 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
     @override
     async def activate(self, bundle: Path) -> ServedModel:
         async with self._changing:
-            if self._lifecycle.closing:
-                raise NotReady("The process is going down.", retry_after_s=1)
+            self._check_open()
             candidate = await self._seat(bundle, self._workers)
             try:
                 await candidate.pool.open()
                 model = await candidate.pool.loaded()
+                self._check_open()  # nobody would close a candidate that came to serve after the end
             except BaseException:
                 await asyncio.shield(candidate.close())
                 raise
@@ -145,10 +145,11 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
 
     @override
     def start(self, queries: Sequence[ForecastQuery], done: Callable[[BatchOutcome], None]) -> None:
-        seat = self._serving
+        seat, shadow = self._serving, self._shadow
         assert seat is not None
-        if self._shadow is not None and self._shadow.pool.idle:
-            done = self._beside(self._shadow, queries, done)
+        beside: Callable[[BatchOutcome], None] | None = None
+        if shadow is not None and shadow.pool.idle:
+            done, beside = self._compared(done)
         seat.in_flight += 1
 
         def rested(outcome: BatchOutcome) -> None:
@@ -157,11 +158,13 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
             done(outcome)
 
         seat.pool.start(queries, rested)
+        if shadow is not None and beside is not None:
+            shadow.pool.start(queries, beside)  # after the other: on the event loop, the first is computed first
 
-    def _beside(
-        self, shadow: _Seat, queries: Sequence[ForecastQuery], done: Callable[[BatchOutcome], None]
-    ) -> Callable[[BatchOutcome], None]:
-        """The shadow gets the batch too; `on_shadow` is told when both have answered, callers when the first has."""
+    def _compared(
+        self, done: Callable[[BatchOutcome], None]
+    ) -> tuple[Callable[[BatchOutcome], None], Callable[[BatchOutcome], None]]:
+        """Whom the serving pool and the shadow tell. Callers hear of the first, `on_shadow` when both have answered."""
         outcomes: dict[str, BatchOutcome] = {}
 
         def note(who: str, outcome: BatchOutcome) -> None:
@@ -173,8 +176,11 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
             done(outcome)
             note("served", outcome)
 
-        shadow.pool.start(queries, lambda outcome: note("shadowed", outcome))
-        return served
+        return served, lambda outcome: note("shadowed", outcome)
+
+    def _check_open(self) -> None:
+        if self._lifecycle.closing:
+            raise NotReady("The process is going down.", retry_after_s=1)
 
     async def _seat(self, bundle: Path, workers: int) -> _Seat:
         snapshot = await asyncio.to_thread(take_snapshot, bundle)
@@ -194,6 +200,9 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         if not self._lifecycle.closing:
             self._lifecycle.restore("worker_restarting")
             self._lifecycle.to(State.READY)
+        self._tell(model)
+
+    def _tell(self, model: ServedModel) -> None:
         if self.on_model is not None:
             self.on_model(model)
 
@@ -216,6 +225,8 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
     def pool_loaded(self, pool: ModelPool) -> None:
         if self._is_serving(pool) and pool.model is not None:
             self._serves(pool.model)
+        elif self._shadow is not None and self._shadow.pool is pool and self.model is not None:
+            self._tell(self.model)
 
     @override
     def pool_refused(self, pool: ModelPool, error: SluiceError) -> None:
