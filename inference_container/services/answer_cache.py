@@ -8,7 +8,8 @@ It stands between the doors and `predict`; decoding a body here costs the event 
 import asyncio
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import orjson
 
@@ -18,6 +19,11 @@ from inference_container.services.predict import Predict
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import InvalidInput
+
+
+class _Key(NamedTuple):
+    model: str
+    question: str  #: digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,8 @@ class AnswerCache:
 
     def __init__(self, predict: Predict, metrics: InferenceMetrics, clock: Clock, size: int, ttl_s: float) -> None:
         self._predict, self._metrics, self._clock, self._size, self._ttl_s = predict, metrics, clock, size, ttl_s
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._asking: dict[str, asyncio.Future[bytes | InvalidInput | None]] = {}
+        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._asking: dict[_Key, asyncio.Future[bytes | InvalidInput | None]] = {}
         self.served = 0
 
     async def forecast(self, query: ForecastQuery, deadline: Deadline) -> bytes:
@@ -60,7 +66,7 @@ class AnswerCache:
             if outcome is not None:
                 return self._again(outcome, query)
 
-    async def _lead(self, key: str, query: ForecastQuery, deadline: Deadline) -> bytes:
+    async def _lead(self, key: _Key, query: ForecastQuery, deadline: Deadline) -> bytes:
         """Asks for all who ask the same meanwhile. They share an answer and a refusal of the question itself; that the
         first caller hung up, or had less time than they, says nothing to them, and one of them leads next."""
         asking: asyncio.Future[bytes | InvalidInput | None]
@@ -75,8 +81,9 @@ class AnswerCache:
         finally:
             del self._asking[key]
             asking.set_result(outcome)
-        # A swap may have come in between: an answer is kept only under the model that gave it.
-        if orjson.loads(outcome).get("run_id") == self._predict.model_id:
+        # A swap may have come in between: an answer is kept only under the model that gave it. Comparing with the model
+        # that serves now would keep it under the one before, and a rollback would find it there.
+        if orjson.loads(outcome).get("run_id") == key.model:
             self._keep(key, outcome)
         return outcome
 
@@ -85,7 +92,7 @@ class AnswerCache:
         assert isinstance(answer, bytes)  # JSON questions have plain answers
         return answer
 
-    def _keep(self, key: str, answer: bytes) -> None:
+    def _keep(self, key: _Key, answer: bytes) -> None:
         self._kept[key] = _Kept(answer, self._clock.monotonic() + self._ttl_s)
         self._kept.move_to_end(key)
         while len(self._kept) > self._size:
@@ -98,10 +105,16 @@ class AnswerCache:
         return orjson.dumps({**fields, "status": "SUCCESS_CACHED", "cached": True, "req_id": query.req_id})
 
     def _with_series(self, query: ForecastQuery) -> ForecastQuery:
-        claim = self._predict.last_claim
-        return query if query.body.strip() or claim is None else claim._replace(req_id=query.req_id)
+        claim, asked = self._predict.last_claim, query.options
+        if query.body.strip() or claim is None:
+            return query
+        if asked is None:
+            return claim._replace(req_id=query.req_id)
+        # The series is the claim's, and so is how its table is read; how far and how is the caller's.
+        named = claim.options.index_col if claim.options is not None else None
+        return claim._replace(req_id=query.req_id, options=replace(asked, index_col=asked.index_col or named))
 
-    def _key(self, query: ForecastQuery) -> str | None:
+    def _key(self, query: ForecastQuery) -> _Key | None:
         """None for a body that is no JSON object: its error is not worth a place."""
         model = self._predict.model_id
         if model is None or query.kind != "json":
@@ -112,4 +125,4 @@ class AnswerCache:
         except (orjson.JSONDecodeError, orjson.JSONEncodeError):
             return None
         options = repr(query.options).encode()
-        return hashlib.sha256(b"\0".join((model.encode(), options, written))).hexdigest()
+        return _Key(model, hashlib.sha256(b"\0".join((options, written))).hexdigest())
