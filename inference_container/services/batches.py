@@ -39,7 +39,7 @@ class BatchFeed:
         self._clock, self._batch_size, self._patience_s, self._eager = clock, batch_size, patience_s, eager
         self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
-        self._held: asyncio.TimerHandle | None = None
+        self._held: asyncio.Handle | None = None
 
     async def __aenter__(self) -> "BatchFeed":
         self._loop = asyncio.get_running_loop()
@@ -50,7 +50,7 @@ class BatchFeed:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._predictor.on_room = None
+        self._loop = self._predictor.on_room = None
         for lane in self._share.lanes:
             lane.on_arrival = None
         if self._held is not None:
@@ -70,7 +70,7 @@ class BatchFeed:
 
     def _feed(self) -> None:
         self._scheduled = False
-        while self._predictor.idle and self._share.depth:
+        while self._loop is not None and self._predictor.idle and self._share.depth:
             if self._patience_s and self._hold():
                 return
             now = self._clock.monotonic()
@@ -91,9 +91,14 @@ class BatchFeed:
         left = self._patience_s - oldest
         if left <= 0 or self._loop is None:
             return False
-        if self._held is None or self._held.cancelled() or self._held.when() <= self._loop.time():
-            self._held = self._loop.call_later(left, self._feed)
+        if self._held is None:
+            # Nothing is asked of the handle: uvloop's has no `when` once what is left rounds to no millisecond.
+            self._held = self._loop.call_later(left, self._look_again)
         return True
+
+    def _look_again(self) -> None:
+        self._held = None
+        self._feed()
 
     def _start(self, batch: _Batch) -> None:
         metrics = self._metrics
