@@ -13,7 +13,8 @@ from pathlib import Path
 from typing_extensions import override
 
 from inference_container import events
-from inference_container.bundles.snapshot import drop_snapshot, take_snapshot
+from inference_container.bundles.sealed import SealedBundle
+from inference_container.bundles.snapshot import drop_snapshot, seal_snapshot
 from inference_container.forecasting.messages import ForecastQuery, ServedModel
 from inference_container.forecasting.worker import WorkerArgs
 from inference_container.model_pool import ModelPool, PoolListener
@@ -29,7 +30,7 @@ MakePool = Callable[[WorkerArgs, int, PoolListener], ModelPool]
 class _Seat:
     """A pool and the private copy of the bundle that it loads."""
 
-    def __init__(self, pool: ModelPool, snapshot: Path) -> None:
+    def __init__(self, pool: ModelPool, snapshot: SealedBundle) -> None:
         self.pool, self.snapshot = pool, snapshot
         self.in_flight = 0
         self.rested = asyncio.Event()
@@ -78,7 +79,6 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         try:
             self._serving = await self._seat(bundle, self._workers)
         except SluiceError as error:
-            events.model_rejected(bundle=bundle.name, code=error.code, reason=error.message)
             self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
             return
         await self._serving.pool.open()
@@ -87,8 +87,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         """Loads a bundle that answers beside the one that serves. One that is refused is reported and forgotten."""
         try:
             self._shadow = await self._seat(bundle, min(self._workers, 1))
-        except SluiceError as error:
-            events.model_rejected(bundle=bundle.name, code=error.code, reason=error.message)
+        except SluiceError:
             return
         await self._shadow.pool.open()
 
@@ -183,8 +182,17 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
             raise NotReady("The process is going down.", retry_after_s=1)
 
     async def _seat(self, bundle: Path, workers: int) -> _Seat:
-        snapshot = await asyncio.to_thread(take_snapshot, bundle)
-        args = WorkerArgs(str(snapshot), bundle.name, self._identifier, self._batch_size)
+        """A pool for a copy of the bundle whose papers are in order.
+
+        Raises:
+            BundleRefused: They are not; it has been reported, and no worker was started.
+        """
+        try:
+            snapshot = await asyncio.to_thread(seal_snapshot, bundle)
+        except SluiceError as error:
+            events.model_rejected(bundle=bundle.name, code=error.code, reason=error.message)
+            raise
+        args = WorkerArgs(snapshot, bundle.name, self._identifier, self._batch_size)
         return _Seat(self._make_pool(args, workers, self), snapshot)
 
     def _retire(self, seat: _Seat) -> None:

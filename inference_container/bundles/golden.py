@@ -1,18 +1,16 @@
 """Golden windows: a few requests with the answers the trainer got, replayed before a bundle may serve.
 
 Each window is a request body as a client would send it, so the check covers the whole road: columns, order, grid,
-scaling, weights and calendar. `training` records them from the tail of the data; `loader` checks them at every load.
+scaling, weights and calendar. `training` records them from the tail of the data; `opener` checks them at every load.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference_container.errors import BundleRefused, GoldenMismatch
+from inference_container.bundles.sealed import Cell, Golden, GoldenWindow
+from inference_container.errors import GoldenMismatch
 from inference_container.forecasting.arrays import FloatArray
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
@@ -36,44 +34,6 @@ SAME_NETWORK = Agreement(rtol=1e-5, atol=1e-6)
 #: Allowed where it is more, as a share of the forecast: without a scaler both it and its rounding are many scales big.
 ROUNDING = 1e-5
 
-#: A value of a request column.
-Cell: TypeAlias = float | str | None
-
-
-class GoldenWindow(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    #: Columns as in the `data` of a request, the time column included, raw units.
-    data: dict[str, list[Cell]]
-    #: Target name to the forecast of each native step, raw units.
-    expected: dict[str, list[float]]
-
-
-class Golden(BaseModel):
-    """`golden.json`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    windows: tuple[GoldenWindow, ...] = Field(min_length=2, max_length=8)
-    #: In units of the target's scale.
-    tolerance: float = Field(gt=0, le=0.01)
-
-    def encode(self) -> bytes:
-        """The bytes of the file; the same windows give the same bytes, which the bundle's identity rests on."""
-        return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def decode_golden(encoded: bytes) -> Golden:
-    """Read `golden.json`.
-
-    Raises:
-        BundleRefused: the file does not hold golden windows.
-    """
-    try:
-        return Golden.model_validate_json(encoded)
-    except ValidationError as error:
-        raise BundleRefused(f"golden.json is not valid: {error.errors()[0]['msg']}.") from error
-
 
 def record_golden(inferencer: Inferencer, windows: Sequence[Mapping[str, list[Cell]]]) -> Golden:
     """Forecast each window and write down the answers."""
@@ -81,8 +41,8 @@ def record_golden(inferencer: Inferencer, windows: Sequence[Mapping[str, list[Ce
     for data in windows:
         values = _replay(inferencer, data)
         expected = {name: values[:, at].tolist() for at, name in enumerate(inferencer.plan.output.targets)}
-        recorded.append(GoldenWindow(data=dict(data), expected=expected))
-    return Golden(windows=tuple(recorded), tolerance=TOLERANCE)
+        recorded.append(GoldenWindow(dict(data), expected))
+    return Golden(tuple(recorded), TOLERANCE)
 
 
 def check_golden(golden: Golden, inferencer: Inferencer, agreement: Agreement | None = None) -> float:

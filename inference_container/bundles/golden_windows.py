@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from inference_container.bundles.golden import Cell
+from inference_container.bundles.sealed import Cell
 from inference_container.errors import TooFewRows
 from inference_container.forecasting.arrays import FloatArray, TimeArray
 from inference_container.forecasting.frame import Frame, frame_from_columns

@@ -16,13 +16,14 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from inference_container.bundles.golden import Cell, record_golden
+from inference_container.bundles.golden import record_golden
 from inference_container.bundles.golden_windows import cut_golden_windows, made_up_windows
 from inference_container.bundles.import_arrays import read_arrays
 from inference_container.bundles.import_spec import ImportSpec, read_spec
-from inference_container.bundles.loader import read_manifest
 from inference_container.bundles.manifest import BundleName, Imported, Manifest, broken_relations, make_plan
 from inference_container.bundles.reference import ReferenceBackend
+from inference_container.bundles.sealed import Cell
+from inference_container.bundles.sealing import read_manifest
 from inference_container.bundles.writer import Draft, refuse_to_replace, write_bundle_at
 from inference_container.errors import ImportRefused
 from inference_container.forecasting.inferencer import Inferencer

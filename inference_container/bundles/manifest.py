@@ -1,6 +1,6 @@
 """`manifest.json` of a bundle/1: every field, its bounds, and the relations between them.
 
-`loader` reads it, `writer` makes it, `bundle show` prints it. Unknown keys are refused by name: a manifest from a newer
+`sealing` reads it, `writer` makes it, `bundle show` prints it. Unknown keys are refused by name: a manifest of a newer
 trainer may ask for something this version would silently leave out. `Manifest.plan` is what the pure rooms get.
 
 A bundle says where it comes from in one of two ways: `training`, with the scores of its back-test in `metrics`, or
@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from inference_container.bundles.files import GOLDEN, QUANTILES, WEIGHTS
 from inference_container.forecasting.plan import (
     CalendarName,
     ForecastPlan,
@@ -29,9 +30,6 @@ from inference_container.forecasting.plan import (
 )
 
 FORMAT = "bundle/1"
-MANIFEST, WEIGHTS, GOLDEN = "manifest.json", "model.safetensors", "golden.json"
-#: The one file a bundle may do without.
-QUANTILES = "quantiles.json"
 _FILE_SETS = ({WEIGHTS, GOLDEN}, {WEIGHTS, GOLDEN, QUANTILES})
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -1,6 +1,6 @@
 """`quantiles.json` of a bundle: how far truths lay from forecasts in windows that the network was not fitted to.
 
-`training` writes it, `loader` reads it and hands the plan to the forecast. A bundle may do without; it then answers
+`training` writes it, `sealing` reads it and hands the plan to the forecast. A bundle may do without; it then answers
 single values only. Unknown keys are refused by name, as in the manifest.
 """
 
@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from inference_container.bundles.manifest import QUANTILES
+from inference_container.bundles.files import QUANTILES
 from inference_container.errors import BundleRefused
 from inference_container.forecasting.plan import QuantilePlan
 
@@ -69,7 +69,7 @@ def quantiles_file(plan: QuantilePlan, targets: Sequence[str], windows: int) -> 
     )
 
 
-def decode_quantiles(encoded: bytes, targets: Sequence[str], horizon: int) -> QuantilePlan:
+def decode_quantiles(encoded: bytes | bytearray, targets: Sequence[str], horizon: int) -> QuantilePlan:
     """Read `quantiles.json` of a bundle with these targets and this native horizon.
 
     Raises:

@@ -8,18 +8,36 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from inference_container.bundles.sealed import SealedBundle
+from inference_container.bundles.sealing import seal_bundle
 from inference_container.errors import BundleRefused
 
 #: What a bundle's files are called; notes and pictures beside them are not needed to serve.
 _SUFFIXES = frozenset({".json", ".safetensors"})
 
 
-def take_snapshot(bundle: Path) -> Path:
-    """Copies the bundle's files into a new temporary folder. Blocking; the caller removes the folder in the end.
+def seal_snapshot(bundle: Path) -> SealedBundle:
+    """Copies the bundle's files into a new temporary folder and checks the copy. Blocking.
+
+    The caller gives the snapshot back in the end; one that is refused is gone already.
 
     Raises:
-        BundleRefused: There is no such folder, or it can not be read.
+        BundleRefused: There is no such folder, it can not be read, or its papers are not in order.
     """
+    copy = _take(bundle)
+    try:
+        return seal_bundle(copy)
+    except BaseException:
+        _remove(copy)
+        raise
+
+
+def drop_snapshot(sealed: SealedBundle) -> None:
+    """Blocking. What can not be removed is left for the system's own cleaning of temporary files."""
+    _remove(Path(sealed.folder))
+
+
+def _take(bundle: Path) -> Path:
     private: Path | None = None
     try:
         if not bundle.is_dir():
@@ -38,6 +56,5 @@ def take_snapshot(bundle: Path) -> Path:
     return copy
 
 
-def drop_snapshot(copy: Path) -> None:
-    """Blocking. What can not be removed is left for the system's own cleaning of temporary files."""
+def _remove(copy: Path) -> None:
     shutil.rmtree(copy.parent, ignore_errors=True)

@@ -1,7 +1,7 @@
 """A safetensors file as arrays that lie where the file does: nothing is copied.
 
-`loader` hands over the verified content, read or mapped. The library of that name copies every tensor when it reads for
-numpy, and workers that map one file would hold as many copies of it.
+`loader` hands over the verified content, read, and `opener` the same, mapped. The library of that name copies every
+tensor when it reads for numpy, and workers that map one file would hold as many copies of it.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from typing_extensions import Buffer
 
-from inference_container.bundles.manifest import WEIGHTS
+from inference_container.bundles.files import WEIGHTS
 from inference_container.errors import BundleRefused
 from inference_container.forecasting.arrays import Float32Array
 from inference_container.forecasting.backends.protocol import Weights

@@ -13,14 +13,11 @@ from pathlib import Path
 import orjson
 from safetensors.numpy import save
 
-from inference_container.bundles.golden import Golden
+from inference_container.bundles.files import GOLDEN, MANIFEST, QUANTILES, WEIGHTS
+from inference_container.bundles.golden_file import encode_golden
 from inference_container.bundles.loader import bundle_id_of, load_bundle, open_inferencer
 from inference_container.bundles.manifest import (
     FORMAT,
-    GOLDEN,
-    MANIFEST,
-    QUANTILES,
-    WEIGHTS,
     FileEntry,
     Imported,
     Input,
@@ -32,6 +29,7 @@ from inference_container.bundles.manifest import (
     ScalerEntry,
     Training,
 )
+from inference_container.bundles.sealed import Golden
 from inference_container.errors import BundleRefused
 from inference_container.forecasting.backends.protocol import Weights
 
@@ -94,7 +92,7 @@ def write_bundle_at(
         BundleRefused: as above.
     """
     refuse_to_replace(target)
-    files = {WEIGHTS: save(dict(weights)), GOLDEN: golden.encode()}
+    files = {WEIGHTS: save(dict(weights)), GOLDEN: encode_golden(golden)}
     if quantiles is not None:
         files[QUANTILES] = quantiles
     manifest = make_manifest(draft, files)

@@ -1,4 +1,4 @@
-"""From a bundle's folder to a model that has answered: verified, replayed against its golden windows, warmed up.
+"""From a sealed bundle to a model that has answered: weights mapped, golden windows replayed, warmed up.
 
 A worker process does this at its start, and the event loop's own model does it in a thread. It blocks for as long as
 the backend takes to import.
@@ -8,12 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from inference_container.bundles.loader import map_bundle, open_inferencer
+from inference_container.bundles.opener import map_bundle, open_inferencer
+from inference_container.bundles.sealed import SealedBundle
 from inference_container.forecasting.inferencer import Inferencer
 from inference_container.forecasting.messages import ServedModel
-
-#: Parts of the manifest that describe nothing: hashes and the scaler's numbers.
-_NOT_ON_THE_CARD = {"files", "scaler", "format"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +25,7 @@ class OpenedModel:
     fallback: str | None
 
 
-def open_model(bundle: str, identifier: str, batch_size: int, report: Callable[[str], None]) -> OpenedModel:
+def open_model(bundle: SealedBundle, identifier: str, batch_size: int, report: Callable[[str], None]) -> OpenedModel:
     """`report` is told each phase as it begins.
 
     Raises:
@@ -35,8 +33,7 @@ def open_model(bundle: str, identifier: str, batch_size: int, report: Callable[[
     """
     begun = time.perf_counter()
     report("verifying")
-    loaded = map_bundle(bundle)
-    opened = open_inferencer(loaded, identifier)
+    opened = open_inferencer(map_bundle(bundle), identifier)
     report("warming")
     # The smallest and the largest batch: first-time allocations must not be paid for by a caller.
     for size in sorted({1, batch_size}):
@@ -44,7 +41,7 @@ def open_model(bundle: str, identifier: str, batch_size: int, report: Callable[[
     plan, backend = opened.inferencer.plan, opened.inferencer.backend.name
     model = ServedModel(
         bundle_id=plan.bundle_id,
-        name=loaded.manifest.name,
+        name=bundle.name,
         backend=backend,
         input_len=plan.input.input_len,
         horizon=plan.output.horizon,
@@ -53,7 +50,7 @@ def open_model(bundle: str, identifier: str, batch_size: int, report: Callable[[
         freq_seconds=plan.input.freq_seconds,
         max_steps=plan.output.max_steps,
         quantile_levels=plan.quantiles.levels if plan.quantiles is not None else (),
-        card={**loaded.manifest.model_dump(mode="json", exclude=_NOT_ON_THE_CARD), "backend": backend},
+        card={**bundle.card, "backend": backend},
     )
     load_ms = round((time.perf_counter() - begun) * 1000, 1)
     return OpenedModel(opened.inferencer, model, load_ms, opened.golden_max_rel_err, opened.fallback)

@@ -1,14 +1,16 @@
 """The worker process: opens a bundle, then answers one batch after another.
 
-`process_pool` spawns it and speaks these messages with it. The bundle and its backend are imported only inside `work`,
-so the parent can import the messages in milliseconds and never holds numpy. A bundle that is refused is reported and
-never tried again: starting the same files anew would fail the same way for ever.
+`process_pool` spawns it and speaks these messages with it. What opens the bundle is imported only inside `work`, so the
+parent can import the messages in milliseconds and never holds numpy. The parent in turn has read the bundle's papers,
+so this process never holds a validation library. A bundle that is refused is reported and never tried again: starting
+the same files anew would fail the same way for ever.
 """
 
 import os
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from inference_container.bundles.sealed import SealedBundle
 from inference_container.forecasting.messages import Answered, ForecastQuery, ServedModel
 from serving.child_main import Channel
 from serving.errors import SluiceError
@@ -20,7 +22,7 @@ _NICE = 5
 
 @dataclass(frozen=True, slots=True)
 class WorkerArgs:
-    bundle: str  #: folder of the bundle
+    bundle: SealedBundle
     bundle_name: str  #: what a person calls it
     identifier: str
     batch_size: int

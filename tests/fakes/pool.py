@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import orjson
 from typing_extensions import override
@@ -19,7 +18,7 @@ KILLED = ChildExit(pid=7, code=-9, failures=1, hung=False)
 
 
 class FakePool(ModelPool):
-    """Its model's id is what stands in the bundle's `manifest.json` when it loads."""
+    """Its model's id is the name in the bundle's manifest."""
 
     keeps_dying = False
 
@@ -77,7 +76,7 @@ class FakePool(ModelPool):
         self.running.append((queries, done))
 
     def load(self) -> None:
-        self._model = fake_model((Path(self.args.bundle) / "manifest.json").read_text())
+        self._model = fake_model(self.args.bundle.name)
         self.living = max(1, self.wanted)
         if not self._loaded.done():
             self._loaded.set_result(self._model)

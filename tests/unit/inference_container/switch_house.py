@@ -1,6 +1,7 @@
 """A switch between pools that do as a test says, and a temporary folder that it must leave empty."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from inference_container.defaults import default_bundle_path
 from inference_container.forecasting.messages import Answered, ForecastQuery, ServedModel
 from inference_container.forecasting.worker import WorkerArgs
 from inference_container.model_pool import PoolListener
@@ -35,16 +37,17 @@ class House:
         return self.pools[-1]
 
     def bundle(self, name: str) -> Path:
-        """A folder that only a fake pool would serve."""
+        """The default bundle under another name."""
         folder = self.folder / name
-        folder.mkdir(exist_ok=True)
-        (folder / "manifest.json").write_text(name)
+        shutil.copytree(default_bundle_path(), folder, dirs_exist_ok=True)
+        manifest = orjson.loads((folder / "manifest.json").read_bytes())
+        (folder / "manifest.json").write_bytes(orjson.dumps(manifest | {"name": name}))
         return folder
 
     @property
     def copies(self) -> list[str]:
         """Which bundles are still kept as private copies."""
-        return sorted(pool.args.bundle_name for pool in self.pools if Path(pool.args.bundle).exists())
+        return sorted(pool.args.bundle_name for pool in self.pools if Path(pool.args.bundle.folder).exists())
 
     async def activating(self, name: str) -> tuple["asyncio.Task[ServedModel]", FakePool]:
         """An activation that has come as far as its candidate."""

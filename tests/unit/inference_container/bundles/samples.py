@@ -7,10 +7,10 @@ from pathlib import Path
 
 import orjson
 
-from inference_container.bundles.golden import Cell, Golden, record_golden
+from inference_container.bundles.files import MANIFEST
+from inference_container.bundles.golden import record_golden
 from inference_container.bundles.loader import bundle_id_of
 from inference_container.bundles.manifest import (
-    MANIFEST,
     ColumnScale,
     FileEntry,
     Input,
@@ -24,6 +24,7 @@ from inference_container.bundles.manifest import (
     Training,
     make_plan,
 )
+from inference_container.bundles.sealed import Cell, Golden
 from inference_container.bundles.writer import Draft, write_bundle
 from inference_container.forecasting.backends.linear import LinearBackend
 from inference_container.forecasting.inferencer import Inferencer

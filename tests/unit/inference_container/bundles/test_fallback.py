@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,24 +12,24 @@ from pathlib import Path
 import orjson
 import pytest
 
-from inference_container.bundles.loader import load_bundle, open_inferencer
+from inference_container.bundles.loader import load_bundle, open_inferencer, seal_bundle
 from inference_container.defaults import default_bundle_path
 from inference_container.errors import BundleRefused, GoldenMismatch
 from inference_container.forecasting.backends.graph import write_graph
 from tests.unit.inference_container.bundles.samples import sample_bundle
 
 _OPEN = """
-import os, sys
-from inference_container.bundles.loader import map_bundle, open_inferencer
-from inference_container.defaults import default_bundle_path
-opened = open_inferencer(map_bundle(default_bundle_path()))
+import os, pickle, sys
+from inference_container.bundles.opener import map_bundle, open_inferencer
+opened = open_inferencer(map_bundle(pickle.load(sys.stdin.buffer)))
 for size in (1, 32):
     opened.inferencer.warm_up(size)
 import orjson
-heavy = sorted({"onnx", "onnxruntime", "torch", "pandas", "pyarrow", "numpy.random"} & set(sys.modules))
+heavy = {"onnx", "onnxruntime", "torch", "pandas", "pyarrow", "numpy.random", "pydantic", "pydantic_core", "structlog"}
 held = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
 sys.stdout.buffer.write(orjson.dumps({
-    "backend": opened.inferencer.backend.name, "fallback": opened.fallback, "heavy": heavy,
+    "backend": opened.inferencer.backend.name, "fallback": opened.fallback,
+    "heavy": sorted(heavy & set(sys.modules)),
     "database": [path for path in held if "onnxruntime" in path], "threads": len(os.listdir("/proc/self/task")),
 }))
 """
@@ -52,7 +53,12 @@ def _open_in_a_process(cache: Path, *hidden: str) -> Report:
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(blocked), "OPENBLAS_NUM_THREADS": "1"}
     environment.pop("ORT_DISABLE_TELEMETRY", None)  # ours may have set it for this process
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", _OPEN], capture_output=True, check=False, timeout=50, env=environment
+        [sys.executable, "-W", "error", "-c", _OPEN],
+        input=pickle.dumps(seal_bundle(default_bundle_path())),
+        capture_output=True,
+        check=False,
+        timeout=50,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr.decode()
     return Report(**orjson.loads(done.stdout))
@@ -69,7 +75,7 @@ def _tamper(cache: Path) -> None:
     (path.parent / f"{key}-{hashlib.sha256(content).hexdigest()}.onnx").write_bytes(content)
 
 
-def test_neither_a_cold_nor_a_warm_start_imports_onnx_or_torch(tmp_path: Path) -> None:
+def test_neither_a_cold_nor_a_warm_start_imports_onnx_or_torch_or_what_validates(tmp_path: Path) -> None:
     cold = _open_in_a_process(tmp_path)
     assert (cold.backend, cold.fallback, cold.heavy) == ("onnxruntime", None, ["onnxruntime"])
     # Without the package that writes graphs the model can come from the cache alone.
@@ -109,8 +115,8 @@ def test_a_model_that_forecasts_something_else_is_not_served(tmp_path: Path, mon
 def test_a_linear_bundle_stays_on_numpy_whatever_its_golden_error(tmp_path: Path) -> None:
     bundle = load_bundle(sample_bundle(tmp_path))
     first, *others = bundle.golden.windows
-    off = first.model_copy(update={"expected": {"load": [value + 1e-4 for value in first.expected["load"]]}})
-    golden = bundle.golden.model_copy(update={"windows": (off, *others)})
+    off = dataclasses.replace(first, expected={"load": [value + 1e-4 for value in first.expected["load"]]})
+    golden = dataclasses.replace(bundle.golden, windows=(off, *others))
     opened = open_inferencer(dataclasses.replace(bundle, golden=golden))
     assert opened.golden_max_rel_err > 1e-5
     assert (opened.inferencer.backend.name, opened.fallback) == ("numpy", None)

@@ -5,8 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from inference_container.bundles.golden import TOLERANCE, Golden, decode_golden
+from inference_container.bundles.golden import TOLERANCE
+from inference_container.bundles.golden_file import decode_golden, encode_golden
 from inference_container.bundles.loader import load_bundle, open_inferencer
+from inference_container.bundles.sealed import Golden
 from inference_container.errors import BundleRefused, GoldenMismatch
 from tests.unit.inference_container.bundles.samples import reseal, sample_bundle, sample_draft, sample_golden
 
@@ -80,5 +82,5 @@ def test_a_golden_file_out_of_its_bounds_is_refused(tmp_path: Path, edit: Callab
 
 def test_the_same_windows_make_the_same_bytes() -> None:
     golden: Golden = sample_golden(sample_draft())
-    assert decode_golden(golden.encode()) == golden
-    assert sample_golden(sample_draft()).encode() == golden.encode()
+    assert decode_golden(encode_golden(golden)) == golden
+    assert encode_golden(sample_golden(sample_draft())) == encode_golden(golden)

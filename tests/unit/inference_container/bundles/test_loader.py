@@ -6,7 +6,7 @@ import orjson
 import pytest
 from safetensors.numpy import save
 
-from inference_container.bundles.loader import load_bundle, map_bundle, open_inferencer
+from inference_container.bundles.loader import load_bundle, map_bundle, open_inferencer, seal_bundle
 from inference_container.errors import BundleRefused, GoldenMismatch
 from inference_container.forecasting.messages import ForecastQuery
 from serving.errors import SluiceError
@@ -127,7 +127,7 @@ def test_a_changed_scaler_or_column_order_fails_the_golden_check(bundle: Path) -
 
 
 def test_mapped_weights_are_those_of_the_file_and_lie_in_memory_that_processes_share(bundle: Path) -> None:
-    read, mapped = load_bundle(bundle), map_bundle(bundle)
+    read, mapped = load_bundle(bundle), map_bundle(seal_bundle(bundle))
     for name, tensor in read.weights.items():
         np.testing.assert_array_equal(mapped.weights[name], tensor)
     mappings = [line for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(_WEIGHTS)]
@@ -138,7 +138,7 @@ def test_mapped_weights_are_those_of_the_file_and_lie_in_memory_that_processes_s
 
 def test_what_is_written_to_mapped_weights_never_reaches_the_file(bundle: Path) -> None:
     before = (bundle / _WEIGHTS).read_bytes()
-    for tensor in map_bundle(bundle).weights.values():
+    for tensor in map_bundle(seal_bundle(bundle)).weights.values():
         tensor[...] = 0.0
     assert (bundle / _WEIGHTS).read_bytes() == before
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from inference_container.bundles.files import QUANTILES
 from inference_container.bundles.loader import load_bundle, open_inferencer
-from inference_container.bundles.manifest import QUANTILES
 from inference_container.errors import BundleRefused
 from inference_container.forecasting.frame import Frame
 from inference_container.training.data import Series, read_csv, regularise
