@@ -87,7 +87,8 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         )
         # Around the whole application and not a middleware of it: the layers between cost more than this door.
         app.state.door = HotRoute(app, door)
-        app.state.protocol = express_protocol(door) if fits() else None
+        # The access log is written by the server's own way of answering, which the shortest road leaves out.
+        app.state.protocol = express_protocol(door) if fits() and not settings.access_log else None
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app

@@ -8,6 +8,7 @@ its place.
 
 import asyncio
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -21,6 +22,14 @@ from serving.pace import Pace, Shedding
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket; no digit can be meant in a type
 R = TypeVar("R")
+
+
+def jittered(seconds: int) -> int:
+    """A whole number of seconds, the given one or up to half as many more, at least two.
+
+    A thousand callers told the same second would all come back in it.
+    """
+    return seconds + random.randint(0, max(2, seconds // 2))
 
 
 class _Stage(Enum):
@@ -209,7 +218,7 @@ class BoundedQueue(Generic[I, R]):
             if not self._open:
                 raise Draining(retry_after_s=1)
             self._rejected += 1
-            raise QueueFull(retry_after_s=self.retry_after_s(), qsize=self.depth)
+            raise QueueFull(retry_after_s=jittered(self.retry_after_s()), qsize=self.depth)
 
     def refuse(self) -> None:
         """Counts a refusal that a door makes by itself, with bytes that it has ready."""

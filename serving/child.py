@@ -12,6 +12,7 @@ The entry must be a function at module level; it and its arguments are pickled o
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import signal
 import socket
@@ -136,7 +137,9 @@ class Child(Generic[A]):
         self.starts = 0
 
     async def __aenter__(self) -> Self:
-        self._keeper = asyncio.create_task(self._keep(), name=f"child-{self.name}")
+        # In a context of its own: a child that a request started must not log under that request for ever.
+        keep = self._keep()
+        self._keeper = asyncio.create_task(keep, name=f"child-{self.name}", context=contextvars.Context())
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -19,7 +19,7 @@ dead letter. Errors cross process boundaries, so they pickle whole: message, det
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 #: What an error may carry beside its sentence: plain JSON values that hold no text a patient wrote.
 Details = Mapping[str, Any]
@@ -36,6 +36,10 @@ class SluiceError(Exception):
         self.message = message or self.default_message
         self.details: Details = details
         super().__init__(self.message)
+
+    def with_details(self, **more: Any) -> Self:
+        """The same error, knowing more. For what only its door can add: one error may have befallen a whole batch."""
+        return type(self)(self.message, **{**self.details, **more})
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own reduce replays `args` and would lose the details on the way through a pipe.

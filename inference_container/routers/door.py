@@ -1,12 +1,15 @@
 """What the fast roads to `POST /predict` have in common: admission, the question, the answer as head and body.
 
+Written for cost: under overload most of a core goes into what stands here and in `express`.
+
 `hot` is the road through any ASGI server, `express` the one inside our own; neither decides anything by itself.
 Nothing here knows how bytes come and go, and nothing waits.
 """
 
-import random
+import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from inference_container.errors import BodyTooLarge
@@ -34,9 +37,11 @@ PredictTicket: TypeAlias = Ticket[ForecastQuery, ForecastAnswer]
 #: From an error to its status code, the service's own errors included.
 StatusOf: TypeAlias = Callable[[SluiceError], int]
 
-#: Random bits for ids. They tell requests apart and guard nothing; the system's own source costs a call each.
-_draw = random.Random().getrandbits
 _JSON = (b"content-type", b"application/json")
+_WHOLE_ANSWER = (
+    b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"x-request-id: %b\r\ntraceparent: 00-%b-%b-01\r\n\r\n%b"
+)
 
 
 class Reply(NamedTuple):
@@ -85,24 +90,39 @@ class PredictDoor:
                 metrics.http_errors.labels(PATH).inc()
         self._duration.observe(time.perf_counter() - begun)
 
+    def is_full(self, head: Head) -> bool:
+        """Whether this request is refused for want of room, and for nothing else."""
+        return self._predict.is_full(size_of(head), patience_of(head))
+
     def refusal(self, head: Head) -> Reply | None:
         """The answer to a request for which there is no room; None when there is, or when that is not all."""
-        if not self._predict.is_full(size_of(head), patience_of(head)):
+        if not self.is_full(head):
             return None
         self._predict.count_refusal()
         refusal = self._refusals.next()
         return Reply(429, [*refusal.headers, *trace_of(head).headers], refusal.body)
 
+    def refuse(self, default_headers: Headers) -> bytes:
+        """A whole refusal, head and body, for a request that brought no trace; counted in full. `is_full` said so."""
+        self._predict.count_refusal()
+        self._refused.value += 1
+        self._duration.counts[0] += 1  # it took less than the first bucket holds
+        return self._refusals.next_whole(default_headers)
+
+    def answer(self, default_headers: Headers, answer: bytes) -> bytes:
+        """A whole answer, head and body, for a request that brought no trace."""
+        trace_id, span_id = new_trace()
+        return _WHOLE_ANSWER % (_lines(default_headers), len(answer), trace_id, trace_id, span_id, answer)
+
     def deadline(self, head: Head) -> Deadline:
         """Until when this request may take, from now. Refuses what needs no body to be refused.
 
         Raises:
-            Rejected: No model, no room, or going down.
+            Rejected: No model, or going down.
             InvalidInput: The body is announced too large, or the head says something that can not be.
         """
-        size = size_of(head)
-        self._predict.refuse_early(size)
-        if size > self.max_body_bytes:
+        self._predict.check_ready()
+        if size_of(head) > self.max_body_bytes:
             raise BodyTooLarge(max_bytes=self.max_body_bytes)
         return deadline_of(head, self._timeout_s, self._clock)
 
@@ -114,7 +134,7 @@ class PredictDoor:
             InvalidInput: The head asks for something that can not be.
         """
         kind, options = kind_of(head), options_of(query_string)
-        return self._predict.admit(ForecastQuery(f"{_draw(32):08x}", body, kind, options), deadline)
+        return self._predict.admit(ForecastQuery(_ids.next(8), body, kind, options), deadline)
 
     def answered(self, head: Head, answer: ForecastAnswer) -> Reply:
         if isinstance(answer, HeadedReply):
@@ -125,12 +145,14 @@ class PredictDoor:
         length = (b"content-length", str(len(body)).encode())
         return Reply(200, [*own, length, *trace_of(head).headers], body)
 
-    def failed(self, head: Head, error: Exception) -> Reply:
-        """A problem for `error`; a status of 499 means that nobody is left to read one."""
+    def failed(self, head: Head, error: Exception, ticket: PredictTicket | None = None) -> Reply:
+        """A problem for `error`, with the `req_id` that the log knows the request by when it had a ticket; a status of
+        499 means that nobody is left to read one."""
         if isinstance(error, CallerGone):
             return Reply(HUNG_UP, [], b"")
         trace = trace_of(head)
         if isinstance(error, SluiceError):
+            error = error if ticket is None else error.with_details(req_id=ticket.item.req_id)
             found = problem(self._status_of(error), error.code, error.message, error.details)
         else:
             events.unexpected_error(error_type=type(error).__name__, at=where(error))
@@ -146,11 +168,47 @@ class _HotTrace(NamedTuple):
 
 def trace_of(head: Head) -> _HotTrace:
     """As `serving.tracing.trace_from`, with a short way for the many requests that bring no trace."""
-    if b"traceparent" in head or b"x-request-id" in head:
+    if brings_trace(head):
         trace = trace_from({name.decode("latin-1"): value.decode("latin-1") for name, value in head.items()})
         request_id, traceparent = trace.request_id.encode("latin-1"), trace.traceparent.encode()
         return _HotTrace(trace.trace_id, [(b"x-request-id", request_id), (b"traceparent", traceparent)])
-    drawn = f"{_draw(192):048x}"
-    trace_id = f"{drawn[:12]}4{drawn[13:16]}a{drawn[17:32]}"  # the two fixed digits make it a UUID4
-    traceparent = f"00-{trace_id}-{drawn[32:]}-01".encode()
-    return _HotTrace(trace_id, [(b"x-request-id", trace_id.encode()), (b"traceparent", traceparent)])
+    trace_id, span_id = new_trace()
+    headers = [(b"x-request-id", trace_id), (b"traceparent", b"00-%b-%b-01" % (trace_id, span_id))]
+    return _HotTrace(trace_id.decode(), headers)
+
+
+def brings_trace(head: Head) -> bool:
+    return b"traceparent" in head or b"x-request-id" in head
+
+
+def new_trace() -> tuple[bytes, bytes]:
+    """A new trace id and span id, hex digits."""
+    drawn = _ids.next(48).encode()
+    return b"%b4%ba%b" % (drawn[:12], drawn[13:16], drawn[17:32]), drawn[32:]  # the fixed digits make it a UUID4
+
+
+class _Ids:
+    """Random hex digits, drawn from the system a few thousand at a time: one draw for each id is a call into it."""
+
+    def __init__(self) -> None:
+        self._drawn, self._at = "", 0
+
+    def next(self, digits: int) -> str:
+        if self._at + digits > len(self._drawn):
+            self._drawn, self._at = os.urandom(4096).hex(), 0
+        at = self._at
+        self._at = end = at + digits
+        return self._drawn[at:end]
+
+
+_ids = _Ids()
+
+
+@lru_cache(maxsize=4)
+def _joined(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
+
+
+def _lines(headers: Headers) -> bytes:
+    """The server's own headers (the date, which changes once a second) as lines."""
+    return _joined(tuple(headers))

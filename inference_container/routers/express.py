@@ -14,7 +14,7 @@ import asyncio
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from inference_container.routers.door import HUNG_UP, PATH, PredictDoor, PredictTicket, Reply
+from inference_container.routers.door import HUNG_UP, PATH, PredictDoor, PredictTicket, Reply, brings_trace
 from inference_container.routers.request_head import Head, size_of
 from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded
@@ -22,7 +22,7 @@ from serving.errors import CallerGone, DeadlineExceeded
 _PATH = PATH.encode()
 _PATH_QUERY = _PATH + b"?"
 #: What marks a request as none for this road.
-_NOT_PLAIN = (b"origin", b"expect", b"upgrade", b"transfer-encoding")
+_NOT_PLAIN = frozenset((b"origin", b"expect", b"upgrade", b"transfer-encoding"))
 
 
 class _Express:
@@ -46,6 +46,8 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
     class ExpressProtocol(HttpToolsProtocol):
         _now: _Express | None = None
+        #: The present request was refused with its head; its body passes by.
+        _refused = False
         #: The connection ends with the present answer; whatever still comes on it is not looked at.
         _last = False
 
@@ -58,7 +60,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
         @override
         def on_headers_complete(self) -> None:
-            if self._last or self._now is not None:
+            if self._last or self._refused or self._now is not None:
                 # A request sent before the last one was answered. One at a time: the connection ends after that answer,
                 # which tells the caller that this one was not looked at (RFC 9112 §9.3.2).
                 self._last = True
@@ -70,6 +72,10 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
             head = dict(self.headers)
             if not self._is_plain(head):
                 self._take_the_other_way()
+                return
+            if door.is_full(head) and not brings_trace(head):
+                self._refused = True
+                self.transport.write(door.refuse(self.server_state.default_headers))
                 return
             self._now = now = _Express(head, url[len(_PATH_QUERY) :], door.begin())
             now.reply = door.refusal(head)
@@ -87,7 +93,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
                 and self.parser.should_keep_alive()
                 and b"content-length" in head
                 and size_of(head) <= door.max_body_bytes
-                and not any(name in head for name in _NOT_PLAIN)
+                and _NOT_PLAIN.isdisjoint(head)
                 and (self.cycle is None or self.cycle.response_complete)
                 and (limit is None or len(self.connections) < limit)
             )
@@ -102,7 +108,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         @override
         def on_body(self, body: bytes) -> None:
             now = self._now
-            if self._last:
+            if self._last or self._refused:
                 return
             if now is None:
                 super().on_body(body)
@@ -113,6 +119,10 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         def on_message_complete(self) -> None:
             now = self._now
             if self._last:
+                return
+            if self._refused:
+                self._refused = False
+                self.on_response_complete()
                 return
             if now is None:
                 super().on_message_complete()
@@ -136,6 +146,12 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         @override
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
+            if self._refused and self.timeout_keep_alive_task is None:
+                # Refused already, and the rest of its body is still to come: not for ever.
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+                return
             now = self._now
             if now is not None and now.ticket is None and now.timer is None:
                 # The body did not come with its head: what is announced counts against the budget, and not for ever.
@@ -158,8 +174,18 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
             if now is None or now.ticket is None:
                 return  # the caller has hung up
             error = now.ticket.error
-            reply = door.answered(now.head, now.ticket.value) if error is None else door.failed(now.head, error)
-            self._send(now, reply)
+            if error is not None:
+                self._send(now, door.failed(now.head, error, now.ticket))
+                return
+            answer = now.ticket.value
+            if self._last or not isinstance(answer, bytes) or brings_trace(now.head):
+                self._send(now, door.answered(now.head, answer))
+                return
+            self._now = None
+            door.end(now.begun, 200)
+            if not self.transport.is_closing():
+                self.transport.write(door.answer(self.server_state.default_headers, answer))
+                self.on_response_complete()
 
         def _send(self, now: _Express, reply: Reply) -> None:
             self._now = None

@@ -39,7 +39,7 @@ class HotRoute:
             self._door.end(begun, status)
 
     async def _reply(self, head: Head, scope: Scope, receive: Receive) -> Reply:
-        door = self._door
+        door, ticket = self._door, None
         try:
             deadline = door.deadline(head)
             # Bound from the first piece on: a head without any body behind it would otherwise hold its caller for ever.
@@ -58,7 +58,7 @@ class HotRoute:
         except ClientDisconnect:
             return Reply(HUNG_UP, [], b"")
         except Exception as error:  # any error is an answer here: there is no layer behind that would make it one
-            return door.failed(head, error)
+            return door.failed(head, error, ticket)
 
     async def _whole_body(self, message: Message, receive: Receive) -> bytes:
         """A body that comes in pieces; what it holds meanwhile counts against the lane's budget."""

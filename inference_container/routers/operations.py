@@ -15,6 +15,11 @@ from serving.lifecycle import Lifecycle
 from serving.loop_lag import LoopLag
 
 
+class HasWorkers(Protocol):
+    @property
+    def workers(self) -> int: ...
+
+
 class Observed(Protocol):
     """What these routes look at. `wiring` has it; they change nothing of it."""
 
@@ -24,6 +29,9 @@ class Observed(Protocol):
     lag: LoopLag
     build_version: str
     startup_ready_ms: int | None
+
+    @property
+    def settings(self) -> HasWorkers: ...
 
     @property
     def switch(self) -> Predictor: ...
@@ -67,6 +75,7 @@ def operations_router(runtime: Observed) -> APIRouter:
         queue, workers, lag, model = lane.statistics(), switch.statistics(), runtime.lag.statistics(), switch.model
         started = queue.completed + queue.invalid + queue.failed + queue.running
         return QueueStats(
+            mode="process_pool" if runtime.settings.workers else "inline",
             build_version=runtime.build_version,
             queue_length=queue.depth,
             qsize=queue.depth,

@@ -5,11 +5,11 @@ caller: a thousand clients told the same second would come back in the same seco
 """
 
 import itertools
-import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inference_container.services.lanes import ForecastLane
+from serving.admission import jittered
 from serving.clock import Clock
 from serving.encoding import dumps
 from serving.errors import QueueFull
@@ -31,16 +31,31 @@ class Refusals:
         self._lane, self._clock = lane, clock
         self._made_at = -_FRESH_S
         self._next: Iterator[Refusal] = iter(())
+        self._next_whole: Iterator[bytes] = iter(())
 
     def next(self) -> Refusal:
-        now = self._clock.monotonic()
-        if now - self._made_at >= _FRESH_S:
-            self._made_at = now
-            base = self._lane.retry_after_s()
-            spread = max(2, base // 2)
-            made = [_refusal(base + random.randint(0, spread), self._lane.depth) for _ in range(_VARIANTS)]
-            self._next = itertools.cycle(made)
+        """A refusal to send with headers of one's own beside its own."""
+        if self._clock.monotonic() - self._made_at >= _FRESH_S:
+            self._make([])
         return next(self._next)
+
+    def next_whole(self, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """A whole answer; `default_headers` are the server's, and may be as old as the refusal."""
+        if self._clock.monotonic() - self._made_at >= _FRESH_S:
+            self._make(default_headers)
+        return next(self._next_whole)
+
+    def _make(self, default_headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self._made_at = self._clock.monotonic()
+        base = self._lane.retry_after_s()
+        made = [_refusal(jittered(base), self._lane.depth) for _ in range(_VARIANTS)]
+        self._next = itertools.cycle(made)
+        self._next_whole = itertools.cycle([_whole(each, default_headers) for each in made])
+
+
+def _whole(refusal: Refusal, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    lines = (b"%b: %b\r\n" % header for header in (*default_headers, *refusal.headers))
+    return b"HTTP/1.1 429 Too Many Requests\r\n%b\r\n%b" % (b"".join(lines), refusal.body)
 
 
 def _refusal(retry_after_s: int, depth: int) -> Refusal:

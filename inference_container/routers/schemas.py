@@ -92,7 +92,7 @@ class QueueStats(BaseModel):
     """The predecessor's JSON snapshot, with its names, told truthfully."""
 
     status: Literal["ok"] = "ok"
-    mode: Literal["process_pool"] = "process_pool"
+    mode: Literal["process_pool", "inline"]
     build_version: str
     queue_length: int
     qsize: int

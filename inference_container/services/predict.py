@@ -61,9 +61,19 @@ class Predict:
     def count_refusal(self) -> None:
         """Notes a request that the door refused by itself because `is_full` said so."""
         self._lanes.interactive.refuse()
-        self._refused_outcome.inc()
-        self._refused_reason.inc()
+        self._refused_outcome.value += 1
+        self._refused_reason.value += 1
         self._report_rejection()
+
+    def check_ready(self) -> None:
+        """Raises what `forecast` would raise for any request now, but for want of room.
+
+        Raises:
+            NotReady: No model is loaded.
+            Draining: The process is going down.
+        """
+        if not self._lifecycle.ready or self._predictor.model is None:
+            self.refuse_early()
 
     def refuse_early(self, size: int = 0) -> None:
         """Raises what `forecast` would raise for any request now: call it before reading a body.
@@ -86,7 +96,10 @@ class Predict:
             QueueFull: The lane is full.
         """
         try:
-            return self._lanes.interactive.try_admit(query, deadline, len(query.body))
+            ticket = self._lanes.interactive.try_admit(query, deadline, len(query.body))
+            if events.queue_job_enqueued.enabled:
+                events.queue_job_enqueued(req_id=query.req_id, qsize=self._lanes.interactive.depth)
+            return ticket
         except SluiceError as error:
             self.count(error, query.req_id)
             raise
@@ -100,7 +113,11 @@ class Predict:
             InvalidInput: The request can not be forecast.
             WorkFailed: The forecast broke, or its worker died.
         """
-        return await self.admit(query, deadline).result()
+        ticket = self.admit(query, deadline)
+        try:
+            return await ticket.result()
+        except SluiceError as error:
+            raise error.with_details(req_id=query.req_id) from None  # what the log knows it by
 
     async def forecast_claim(self, query: ForecastQuery, deadline: Deadline) -> ForecastAnswer:
         """As `forecast`, by the claims' lane: waits for a place, and tries once more when the worker died.

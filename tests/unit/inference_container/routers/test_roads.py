@@ -27,7 +27,7 @@ def same(answers: Mapping[str, Answer], status: int, code: str | None = None) ->
         assert {"x-request-id", "traceparent"} <= answer.headers.keys()
         if code is not None:
             assert answer.headers["content-type"] == "application/problem+json"
-            told = {name: value for name, value in answer.json.items() if name not in ("trace_id", "retry_after_s")}
+            told = {name: value for name, value in answer.json.items() if name not in ("trace_id", "req_id", "retry_after_s")}
             assert told == {name: first.json[name] for name in told}
             assert (answer.json["code"], answer.json["status"]) == (code, status)
             assert {"type", "title", "status", "code", "detail", "trace_id"} <= answer.json.keys()
