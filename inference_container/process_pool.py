@@ -35,7 +35,7 @@ POLICY = RestartPolicy(silence_s=120.0, max_wait_s=5.0)
 _WORK_SILENCE_S = 15.0
 #: One thread a worker: a second one costs a recurrent network up to 40 % at batches below 32.
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-#: Deaths in a row, without one successful load between them, after which a pool that was never loaded is given up.
+#: Deaths in a row, without one answered batch or a long life between them, after which workers count as dying for ever.
 _GIVE_UP_AFTER = 5
 
 
@@ -196,6 +196,7 @@ class _Worker(ChildListener):
         match message:
             case BatchDone():
                 done, self.running = self.running, None
+                self.child.forgive()  # it worked: what kills it next, an operator or memory, begins a new count
                 # First the next batch, then these answers: the worker computes while they are written.
                 self._pool.freed(self)
                 if done is not None:
