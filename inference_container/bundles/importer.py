@@ -1,7 +1,7 @@
 """`bundle import`: arrays and a specification of a network trained elsewhere, made into a bundle.
 
-`__main__` calls `import_bundle`. `import_spec` and `import_arrays` say what may come in; here it is put together, given
-golden windows and written. What the network is worth is not asked: no data came with it, so there are no scores.
+`commands.bundle` calls `import_bundle`. `import_spec` and `import_arrays` say what may come in; here it is assembled,
+given golden windows and written. What the network is worth is not asked: no data came with it, so there are no scores.
 """
 
 import csv

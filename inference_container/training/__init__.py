@@ -1,4 +1,4 @@
-"""From a CSV file to a bundle: read and judge the data, fit, back-test, write. `__main__ train` runs it.
+"""From a CSV file to a bundle: read and judge the data, fit, back-test, write. `commands.training` runs it.
 
 It prepares series with the rooms that serve them (`forecasting.frame`, `windows`, `scaling`), so that a bundle sees in
 production what it saw here.

@@ -1,6 +1,6 @@
 """Epochs as a person watches them: a bar on a terminal, a line each where the output is kept.
 
-`__main__ train` enters `epochs_shown` around a run and hands what it yields to the pipeline.
+`commands.training` enters `epochs_shown` around a run and hands what it yields to the pipeline.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """The back-test as a picture: three forecasts with their 80 % band beside what came, and the error of every step.
 
-`__main__ train` puts it beside the bundle's files as `backtest.png`; it belongs to no hash and no loader looks at it.
+`commands.training` puts it beside the bundle's files as `backtest.png`; no hash covers it and no loader looks at it.
 matplotlib is imported when a picture is drawn: training works without it.
 """
 

@@ -1,6 +1,6 @@
 """What a training run is asked for, and the manifest parts that follow from the request alone.
 
-`__main__` fills a `TrainSpec` from its options, tests fill one by hand; `pipeline` runs it.
+`commands.training` fills a `TrainSpec` from its options, tests fill one by hand; `pipeline` runs it.
 """
 
 from dataclasses import dataclass, field

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from inference_container.__main__ import app
 from inference_container.bundles.loader import load_bundle, open_inferencer
+from inference_container.commands.app import app
 from inference_container.forecasting.frame import Frame
 from inference_container.training.data import read_csv, regularise
 from inference_container.training.pipeline import train

@@ -78,8 +78,8 @@ def test_a_column_name_with_dollar_signs_is_no_formula(result: TrainResult) -> N
 def test_the_command_puts_the_picture_beside_the_bundle_and_the_bundle_still_loads(tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from inference_container.__main__ import app
     from inference_container.bundles.loader import load_bundle
+    from inference_container.commands.app import app
 
     spec = sample_spec(tmp_path)
     options = ["--target", "down", "--input-len", "24", "--horizon", "6", "--model", "linear", "--name", "drawn"]

@@ -109,7 +109,7 @@ _BLOCKED = """
 import sys
 for name in ("torch", "matplotlib"):
     sys.modules[name] = None  # an import of it fails as if it were not installed
-from inference_container.__main__ import app
+from inference_container.commands.app import app
 app(sys.argv[1:])
 """
 
