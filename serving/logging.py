@@ -2,15 +2,16 @@
 
 Called once by each service's `main`. A line always has a UTC timestamp, a level and, inside a request, its trace id.
 The predecessor's access lines had no time: uvicorn gives its loggers handlers of their own, so they are taken away.
+Only the standard library writes: structlog, which did this before, imports rich, pygments and greenlet wherever they
+are installed, 5 MB in a process that never shows a traceback to anybody.
 """
 
 import logging
 import sys
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal, TypeAlias
 
-import structlog
-from structlog.typing import EventDict
 from typing_extensions import override
 
 from serving.encoding import dumps
@@ -18,6 +19,8 @@ from serving.events import FIELDS
 from serving.tracing import current_endpoint, current_trace
 
 LogFormat = Literal["json", "plain"]
+#: A line before it is text: its fields, in their order.
+_Line: TypeAlias = dict[str, object]
 
 #: Paths that probes and scrapers call every few seconds: no access line unless asked for.
 PROBE_PATHS = frozenset({"/health", "/healthz", "/ready", "/metrics", "/prometheus", "/predict_ping"})
@@ -48,28 +51,38 @@ class _AccessFilter(logging.Filter):
         return True
 
 
-def _adopt_fields(_: Any, __: str, line: EventDict) -> EventDict:
-    record: logging.LogRecord = line["_record"]
-    line["logger"] = record.name
-    trace = current_trace()
-    if trace is not None:
-        line["trace_id"] = trace.trace_id
-    fields: Mapping[str, object] = getattr(record, FIELDS, {})
-    line.update(fields)
-    return line
+class _Lines(logging.Formatter):
+    """A record as a line, whoever logged it."""
 
+    def __init__(self, service: str, write: Callable[[_Line], str]) -> None:
+        super().__init__()
+        self._service, self._write = service, write
 
-def _hide_exception_text(_: Any, __: str, line: EventDict) -> EventDict:
-    """An exception's words may quote a request. Types and places stay, words go; debug level shows the rest."""
-    info = line.pop("exc_info", None)
-    if info and logging.getLogger().level > logging.DEBUG:
-        error = info[1] if isinstance(info, tuple) else sys.exc_info()[1]
-        if error is not None:
-            line["error_type"] = type(error).__name__
-            line["at"] = where(error)
-    elif info:
-        line["exc_info"] = info
-    return line
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line: _Line = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "service": self._service,
+            "logger": record.name,
+        }
+        trace = current_trace()
+        if trace is not None:
+            line["trace_id"] = trace.trace_id
+        fields: Mapping[str, object] = getattr(record, FIELDS, {})
+        line.update(fields)
+        if record.exc_info:
+            line.update(self._about(record.exc_info[1]))
+        return self._write(line)
+
+    def _about(self, error: BaseException | None) -> _Line:
+        """An exception's words may quote a request. Types and places stay, words go; debug level shows the rest."""
+        if error is None:
+            return {}
+        if logging.getLogger().level > logging.DEBUG:
+            return {"error_type": type(error).__name__, "at": where(error)}
+        return {"exception": self.formatException((type(error), error, error.__traceback__))}
 
 
 def where(error: BaseException) -> str:
@@ -82,7 +95,7 @@ def where(error: BaseException) -> str:
     return f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"
 
 
-def _plain(_: Any, __: str, line: EventDict) -> str:
+def _plain(line: _Line) -> str:
     """`time level logger event key=value …`: for people at a terminal."""
     head = [line.pop(key) for key in ("ts", "level", "logger", "event")]
     tail = line.pop("exception", "")
@@ -93,7 +106,7 @@ def _plain(_: Any, __: str, line: EventDict) -> str:
     return whole.encode(errors="backslashreplace").decode()
 
 
-def _json(_: Any, __: str, line: EventDict) -> str:
+def _json(line: _Line) -> str:
     return dumps(line).decode()
 
 
@@ -101,27 +114,8 @@ def configure_logging(
     service: str, level: str, log_format: LogFormat, log_probes: bool, access_log: bool = True
 ) -> None:
     """Takes over the root logger and uvicorn's. Lines go to standard error; calling it again replaces the settings."""
-
-    def name_service(_: Any, __: str, line: EventDict) -> EventDict:
-        line["service"] = service
-        return line
-
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            name_service,
-            _adopt_fields,
-            _hide_exception_text,
-        ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            _json if log_format == "json" else _plain,
-        ],
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
+    handler.setFormatter(_Lines(service, _json if log_format == "json" else _plain))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -101,6 +101,31 @@ def test_the_words_of_an_exception_stay_out_of_the_log(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("log_format", ["json", "plain"])
+def test_debug_level_shows_an_exception_with_its_words_and_its_places(
+    capsys: pytest.CaptureFixture[str], log_format: LogFormat
+) -> None:
+    start(log_format, level="DEBUG")
+    try:
+        raise ValueError("out of cheese")
+    except ValueError:
+        logging.getLogger("lib").exception("it broke")
+    out = capsys.readouterr().err
+    told = str(json.loads(out)["exception"]) if log_format == "json" else out
+    assert "Traceback" in told
+    assert told.rstrip().endswith("ValueError: out of cheese")
+
+
+def test_a_line_has_the_time_at_which_it_was_logged_and_not_that_of_its_writing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start()
+    record = logging.makeLogRecord({"name": "lib", "msg": "%s of %s", "args": (1, 2), "levelno": 30, "created": 0.5})
+    logging.getLogger("lib").handle(record)
+    (line,) = lines(capsys)
+    assert (line["ts"], line["event"]) == ("1970-01-01T00:00:00.500000Z", "1 of 2")
+
+
+@pytest.mark.parametrize("log_format", ["json", "plain"])
 def test_a_line_break_or_half_a_character_inside_a_message_stays_inside_its_line(
     capsys: pytest.CaptureFixture[str], log_format: LogFormat
 ) -> None:

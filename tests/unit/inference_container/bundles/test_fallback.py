@@ -25,7 +25,7 @@ opened = open_inferencer(map_bundle(pickle.load(sys.stdin.buffer)))
 for size in (1, 32):
     opened.inferencer.warm_up(size)
 import orjson
-heavy = {"onnx", "onnxruntime", "torch", "pandas", "pyarrow", "numpy.random", "pydantic", "pydantic_core", "structlog"}
+heavy = {"onnx", "onnxruntime", "torch", "pandas", "pyarrow", "numpy.random", "pydantic", "pydantic_core"}
 held = [os.path.realpath(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")]
 sys.stdout.buffer.write(orjson.dumps({
     "backend": opened.inferencer.backend.name, "fallback": opened.fallback,
