@@ -10,7 +10,7 @@ from inference_container.bundles.files import GOLDEN
 from inference_container.bundles.sealed import Cell, Golden, GoldenWindow
 from inference_container.errors import BundleRefused
 
-_CLOSED = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+_CLOSED = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class _Window(BaseModel):
