@@ -14,7 +14,6 @@ pytestmark = pytest.mark.anyio
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TOO_LARGE = b" " * (MAX_BODY + 1)
-FAST = ("express", "hot")
 
 
 def same(answers: Mapping[str, Answer], status: int, code: str | None = None) -> Answer:
@@ -27,7 +26,11 @@ def same(answers: Mapping[str, Answer], status: int, code: str | None = None) ->
         assert {"x-request-id", "traceparent"} <= answer.headers.keys()
         if code is not None:
             assert answer.headers["content-type"] == "application/problem+json"
-            told = {name: value for name, value in answer.json.items() if name not in ("trace_id", "req_id", "retry_after_s")}
+            told = {
+                name: value
+                for name, value in answer.json.items()
+                if name not in ("trace_id", "req_id", "retry_after_s")
+            }
             assert told == {name: first.json[name] for name in told}
             assert (answer.json["code"], answer.json["status"]) == (code, status)
             assert {"type", "title", "status", "code", "detail", "trace_id"} <= answer.json.keys()
@@ -137,7 +140,7 @@ async def test_a_full_lane_is_a_429_with_whole_seconds_that_differ() -> None:
                 assert str(answer.json["retry_after_s"]) == answer.headers["retry-after"]
                 assert answer.headers["x-request-id"] == "mine"
         assert all(int(wait) >= 1 for told in waits.values() for wait in told)
-        assert all(len(waits[road]) > 1 for road in FAST)
+        assert all(len(told) > 1 for told in waits.values())
         assert s.lane.statistics().rejected == 36
         s.predictor.gate.set()
         await until(lambda: all(ticket.settled for ticket in waiting))
