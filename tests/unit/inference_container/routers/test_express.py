@@ -198,6 +198,34 @@ async def test_a_refused_body_is_taken_off_the_wire_and_the_connection_goes_on()
         assert (await wire.answer()).status == 200
 
 
+async def test_refusals_of_one_connection_are_whole_counted_and_tell_different_waits() -> None:
+    async with street() as s:
+        await s.fill()
+        wire, raw = await s.wire(), request()
+        wire.send(raw * 3)  # each is refused before the next is looked at, so none of them ends the connection
+        answers = [await wire.answer() for _ in range(3)]
+        for _ in range(20):
+            await slowly(wire, raw, [len(raw) - 5])
+            answers.append(await wire.answer())
+        assert {(answer.status, answer.json["code"]) for answer in answers} == {(429, "queue_full")}
+        assert all(answer.headers["retry-after"] == str(answer.json["retry_after_s"]) for answer in answers)
+        assert len({answer.headers["retry-after"] for answer in answers}) > 1
+        assert s.lane.statistics().rejected == 23
+        counted = 'http_requests_total{endpoint="/predict",method="POST",status="429"} 23.0'
+        assert counted in s.metrics.exposition().decode()
+
+
+async def test_hanging_up_in_the_middle_of_a_refused_body_leaves_nothing_behind() -> None:
+    async with street() as s:
+        waiting_bytes = len(GOOD) * len(await s.fill())
+        wire = await s.wire()
+        wire.send(request()[:-10])
+        assert (await wire.answer()).status == 429
+        wire.hang_up()
+        await until(lambda: len(s.servers["express"].server_state.connections) == 0)
+        assert (s.lane.held_bytes, s.metrics.http_in_flight) == (waiting_bytes, 0)
+
+
 async def test_hanging_up_frees_the_place_in_the_same_turn_and_the_batch_never_sees_it() -> None:
     async with street() as s:
         await s.fill(0)
