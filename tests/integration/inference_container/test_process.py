@@ -34,14 +34,20 @@ def ask(service: ServiceProcess) -> httpx.Response:
 def test_the_socket_answers_while_the_model_still_loads(tmp_path: Path) -> None:
     with serve(tmp_path) as service:
         service.until_answering()
-        ready = service.get("/ready")
-        assert ready.status_code == 503
-        assert ready.json()["status"] == "not_ready"
-        assert ready.json()["state"] in ("starting", "loading", "warming")
-        assert service.get("/healthz").json()["model_ready"] is False
-        early = ask(service)
-        assert early.status_code == 503
-        assert int(early.headers["retry-after"]) >= 1
+        eventually(lambda: len(descendants(service.process.pid)) == 1, 5)
+        (worker,) = descendants(service.process.pid)
+        os.kill(worker, signal.SIGSTOP)  # it loads within half a second: sooner than these questions are asked
+        try:
+            ready = service.get("/ready")
+            assert ready.status_code == 503
+            assert ready.json()["status"] == "not_ready"
+            assert ready.json()["state"] in ("starting", "loading", "warming")
+            assert service.get("/healthz").json()["model_ready"] is False
+            early = ask(service)
+            assert early.status_code == 503
+            assert int(early.headers["retry-after"]) >= 1
+        finally:
+            os.kill(worker, signal.SIGCONT)
         service.until_ready()
         assert ask(service).status_code == 200
         assert service.get("/healthz").json()["startup_ready_ms"] > 0
