@@ -17,7 +17,9 @@ from serving.errors import SluiceError
 from serving.heap import settle_heap
 
 #: Where cores are short, the event loop is served before the model: a probe costs microseconds, a batch milliseconds.
-_NICE = 5
+#: Only a little before it: at twice what can be served the loop has refusals enough for a whole core, and at 5 the
+#: model was left with a third of it.
+_NICE = 2
 
 
 @dataclass(frozen=True, slots=True)

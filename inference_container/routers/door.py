@@ -90,6 +90,10 @@ class PredictDoor:
                 metrics.http_errors.labels(PATH).inc()
         self._duration.observe(time.perf_counter() - begun)
 
+    def is_closed_to_all(self) -> bool:
+        """Whether a request is refused for want of room whatever its head says."""
+        return self._predict.is_full()
+
     def is_full(self, head: Head) -> bool:
         """Whether this request is refused for want of room, and for nothing else."""
         return self._predict.is_full(size_of(head), patience_of(head))

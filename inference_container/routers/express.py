@@ -10,6 +10,8 @@ without this class when they are not.
 """
 
 import asyncio
+import math
+import re
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -20,6 +22,13 @@ from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded
 
 _PATH = PATH.encode()
+_REQUEST_LINE = b"POST %b HTTP/1.1\r\n" % _PATH
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*(?=\r\n)", re.IGNORECASE)
+#: Heads that ask for something other than a plain answer.
+_PECULIAR = re.compile(
+    rb"\r\n(?:transfer-encoding|origin|expect|upgrade|traceparent|x-request-id|connection(?!:[ \t]*keep-alive\r\n))",
+    re.IGNORECASE,
+)
 _PATH_QUERY = _PATH + b"?"
 #: What marks a request as none for this road.
 _NOT_PLAIN = frozenset((b"origin", b"expect", b"upgrade", b"transfer-encoding"))
@@ -46,6 +55,10 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
     class ExpressProtocol(HttpToolsProtocol):
         _now: _Express | None = None
+        #: A message has begun and not ended.
+        _within = False
+        #: When a request was last refused without the parser; the loop's time.
+        _refused_at = -math.inf
         #: The present request was refused with its head; its body passes by.
         _refused = False
         #: The connection ends with the present answer; whatever still comes on it is not looked at.
@@ -54,6 +67,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         @override
         def on_message_begin(self) -> None:
             # As little as the parser needs; uvicorn's own scope is made only for a request that goes its way.
+            self._within = True
             self.url = b""
             self.expect_100_continue = False
             self.headers = []
@@ -84,6 +98,34 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
                     now.deadline = door.deadline(head)
                 except Exception as error:
                     now.reply = door.failed(head, error)
+
+        def _is_one_request(self, data: bytes) -> bool:
+            """Whether `data` is a plain request to this road, from its first byte to its last, and nothing else.
+
+            Under overload nearly all requests come in one piece and are refused whatever they say: the parser's eleven
+            callbacks would cost more than the answer. Looked at as strictly as a parser would; any doubt is its matter.
+            """
+            if self._within or self._last or self._now is not None or not data.startswith(_REQUEST_LINE):
+                return False
+            if self.cycle is not None and not self.cycle.response_complete:
+                return False
+            end = data.find(b"\r\n\r\n") + 2
+            found = _LENGTH.search(data, 0, end)
+            return (
+                found is not None
+                and end + 2 + int(found[1]) == len(data)
+                and _PECULIAR.search(data, 0, end) is None
+                and _LENGTH.search(data, found.end(), end) is None
+            )
+
+        @override
+        def timeout_keep_alive_handler(self) -> None:
+            idle_s = self.loop.time() - self._refused_at
+            if idle_s < self.timeout_keep_alive:  # spoken to meanwhile, past the parser
+                left = self.timeout_keep_alive - idle_s
+                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+            else:
+                super().timeout_keep_alive_handler()
 
         def _is_plain(self, head: Head) -> bool:
             limit = self.limit_concurrency
@@ -117,6 +159,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
         @override
         def on_message_complete(self) -> None:
+            self._within = False
             now = self._now
             if self._last:
                 return
@@ -145,6 +188,12 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
         @override
         def data_received(self, data: bytes) -> None:
+            if door.is_closed_to_all() and self._is_one_request(data):
+                self.transport.write(door.refuse(self.server_state.default_headers))
+                self._refused_at = self.loop.time()
+                if self.timeout_keep_alive_task is None:
+                    self.timeout_keep_alive_handler()
+                return
             super().data_received(data)
             if self._refused and self.timeout_keep_alive_task is None:
                 # Refused already, and the rest of its body is still to come: not for ever.

@@ -6,6 +6,7 @@ work, and an answer that comes after its deadline is one nobody waits for.
 """
 
 import asyncio
+import math
 from collections.abc import Sequence
 
 from inference_container import events
@@ -75,13 +76,21 @@ class BatchFeed:
                 return
             now = self._clock.monotonic()
             batch = []
-            for ticket in self._share.take_now(self._batch_size):
+            for ticket in self._share.take_now(self._even_share()):
                 if ticket.deadline.at <= now:
                     ticket.fail(DeadlineExceeded())
                 else:
                     batch.append(ticket)
             if batch:
                 self._start(batch)
+
+    def _even_share(self) -> int:
+        """How many to take: as few batches as it needs, all of one size.
+
+        Full ones first and a rest behind them would make some of those who came together wait twice as long as others.
+        """
+        waiting, most = self._share.depth, self._batch_size
+        return waiting if waiting <= most else math.ceil(waiting / math.ceil(waiting / most))
 
     def _hold(self) -> bool:
         """Whether a batch that is not full may wait for more; looks again when the oldest has been patient enough."""

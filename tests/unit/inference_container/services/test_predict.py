@@ -63,7 +63,7 @@ async def test_what_waits_together_is_forecast_together() -> None:
         h.predictor.gate.set()
         assert await first == b"a"
         assert await asyncio.gather(*rest) == [b"b", b"c", b"d", b"e", b"f"]
-        assert h.predictor.batches == [["a"], ["b", "c", "d", "e"], ["f"]]
+        assert h.predictor.batches == [["a"], ["b", "c", "d"], ["e", "f"]]
         assert h.outcomes() == {"success": 6}
 
 
