@@ -7,6 +7,7 @@ nothing else to do, and its answers are only measured.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -47,6 +48,11 @@ class _Seat:
         await asyncio.to_thread(drop_snapshot, self.snapshot)
 
 
+def _drop_unwanted(sealing: "asyncio.Future[SealedBundle]") -> None:
+    if not sealing.cancelled() and sealing.exception() is None:
+        drop_snapshot(sealing.result())
+
+
 class ModelSwitch(Predictor, ModelControl, PoolListener):
     """Lives on the event loop. Open it as a context; `serve` names the first bundle."""
 
@@ -65,6 +71,8 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         self._changing = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._past_restarts = 0
+        #: The first pool is called `worker`, the second `worker2`.
+        self._generations = itertools.count(2)
 
     async def __aenter__(self) -> "ModelSwitch":
         return self
@@ -77,7 +85,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         """Begins to load the first bundle; the lifecycle tells how far it has come."""
         self._lifecycle.report(Progress("starting"))
         try:
-            self._serving = await self._seat(bundle, self._workers)
+            self._serving = await self._seat(bundle, self._workers, "worker")
         except SluiceError as error:
             self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
             return
@@ -86,7 +94,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
     async def shadow(self, bundle: Path) -> None:
         """Loads a bundle that answers beside the one that serves. One that is refused is reported and forgotten."""
         try:
-            self._shadow = await self._seat(bundle, min(self._workers, 1))
+            self._shadow = await self._seat(bundle, min(self._workers, 1), "shadow")
         except SluiceError:
             return
         await self._shadow.pool.open()
@@ -95,7 +103,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
     async def activate(self, bundle: Path) -> ServedModel:
         async with self._changing:
             self._check_open()
-            candidate = await self._seat(bundle, self._workers)
+            candidate = await self._seat(bundle, self._workers, f"worker{next(self._generations)}")
             try:
                 await candidate.pool.open()
                 model = await candidate.pool.loaded()
@@ -181,18 +189,23 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         if self._lifecycle.closing:
             raise NotReady("The process is going down.", retry_after_s=1)
 
-    async def _seat(self, bundle: Path, workers: int) -> _Seat:
+    async def _seat(self, bundle: Path, workers: int, name: str) -> _Seat:
         """A pool for a copy of the bundle whose papers are in order.
 
         Raises:
             BundleRefused: They are not; it has been reported, and no worker was started.
         """
+        sealing = asyncio.ensure_future(asyncio.to_thread(seal_snapshot, bundle))
         try:
-            snapshot = await asyncio.to_thread(seal_snapshot, bundle)
+            snapshot = await asyncio.shield(sealing)
         except SluiceError as error:
             events.model_rejected(bundle=bundle.name, code=error.code, reason=error.message)
             raise
-        args = WorkerArgs(snapshot, bundle.name, self._identifier, self._batch_size)
+        except asyncio.CancelledError:
+            # The thread goes on; the copy that it makes belongs to nobody.
+            sealing.add_done_callback(_drop_unwanted)
+            raise
+        args = WorkerArgs(snapshot, bundle.name, self._identifier, self._batch_size, name)
         return _Seat(self._make_pool(args, workers, self), snapshot)
 
     def _retire(self, seat: _Seat) -> None:

@@ -40,8 +40,8 @@ _GIVE_UP_AFTER = 5
 
 
 class ProcessPool(ModelPool):
-    def __init__(self, args: WorkerArgs, size: int, listener: PoolListener, clock: Clock, name: str = "worker") -> None:
-        self._args, self._listener, self._clock, self._name = args, listener, clock, name
+    def __init__(self, args: WorkerArgs, size: int, listener: PoolListener, clock: Clock) -> None:
+        self._args, self._listener, self._clock = args, listener, clock
         self._indices = itertools.count()
         self._numbers = itertools.count(1)
         self._past_restarts = 0
@@ -98,7 +98,7 @@ class ProcessPool(ModelPool):
         self._free.pop().start(Batch(next(self._numbers), [tuple(query) for query in queries]), done)
 
     def _make(self) -> "_Worker":
-        return _Worker(self, f"{self._name}-{next(self._indices)}", self._args, self._clock)
+        return _Worker(self, f"{self._args.name}-{next(self._indices)}", self._args, self._clock)
 
     def _dismiss(self, worker: "_Worker") -> None:
         """Lets it finish the batch it has, then ends it."""

@@ -110,9 +110,10 @@ def forecast_tour(url: str, console: Console) -> None:
     if answer.status_code != 200:
         raise TourFailed(f"{answer.status_code}: {answer.text}")
     served = understood(PredictAnswer, answer.text)
-    check_forecast(times[-1], served.predictions, recomputed(served.req_id, body))
+    steps = steps_of(served)
+    check_forecast(times[-1], steps, recomputed(served.req_id, body))
     observed = [float(row[TARGET]) for row in rows if row[TARGET]]
-    for line in plot(observed[-SHOWN:], [float(each[TARGET]) for each in served.predictions]):
+    for line in plot(observed[-SHOWN:], [float(each[TARGET]) for each in steps]):
         console.print(line, markup=False)
     first = served.predictions[0]["ts"]
     console.print(f"[dim]● the last {SHOWN} hours that were sent, ○: forecast from {first} UTC, °F[/dim]")
@@ -125,7 +126,12 @@ def recomputed(req_id: str, body: bytes) -> Steps:
     (again,) = inferencer.answer([ForecastQuery(req_id, body)]).replies
     if not isinstance(again, bytes):
         raise TourFailed(f"the recomputation failed: {again}")
-    return understood(PredictAnswer, again).predictions
+    return steps_of(understood(PredictAnswer, again))
+
+
+def steps_of(answer: PredictAnswer) -> Steps:
+    """Its rows without the quantiles, which the tour does not ask for."""
+    return [{name: value for name, value in row.items() if not isinstance(value, dict)} for row in answer.predictions]
 
 
 def check_forecast(last: str, served: Steps, computed: Steps) -> None:

@@ -28,6 +28,8 @@ class WorkerArgs:
     bundle_name: str  #: what a person calls it
     identifier: str
     batch_size: int
+    #: What the log calls the workers of this pool, before their number.
+    name: str = "worker"
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,3 +298,62 @@ async def test_the_service_does_without_this_road_when_uvicorn_has_changed(monke
     assert express.fits()
     monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
     assert not express.fits()
+
+
+#: Heads that the shortcut for whole requests must leave to the parser, or must read as the parser does.
+HEADS: tuple[dict[str, str], ...] = (
+    {},
+    {"Connection": "keep-alive"},
+    {"X-Request-ID": "mine-1"},
+    {"Origin": "http://localhost:5173"},
+    {"X-Deadline-Ms": "250"},
+    {"content-LENGTH": str(len(GOOD))},
+)
+
+
+@pytest.mark.parametrize("headers", HEADS, ids=str)
+async def test_a_full_lane_refuses_alike_whether_a_request_comes_whole_or_in_two_pieces(
+    headers: dict[str, str],
+) -> None:
+    async with street() as s:
+        await s.fill()
+        raw = request(headers=headers, length=-1 if "content-LENGTH" in headers else None)
+        whole, cut = await s.wire(), await s.wire()
+        whole.send(raw)
+        first = await whole.answer()
+        await slowly(cut, raw, [len(raw) // 2])
+        second = await cut.answer()
+        assert first.status == second.status == 429
+        assert first.headers.keys() == second.headers.keys()
+        assert first.headers.get("x-request-id", "mine-1") == "mine-1" or "Origin" in headers
+        # The connection goes on: a second request on it is read from its first byte.
+        s.predictor.gate.set()
+        await until(lambda: s.lane.depth == 0)
+        whole.send(raw)
+        assert (await whole.answer()).status == 200
+
+
+@pytest.mark.parametrize(
+    "tail", [b"x", b"POST /predict HTTP/1.1\r\n", GOOD], ids=["a byte", "a request line", "a second body"]
+)
+async def test_what_comes_behind_a_refused_request_in_the_same_packet_is_not_lost_on_the_parser(tail: bytes) -> None:
+    async with street() as s:
+        await s.fill()
+        wire = await s.wire()
+        wire.send(request() + tail)
+        assert (await wire.answer()).status == 429
+        wire.hang_up()
+        assert s.lane.statistics().rejected == 1
+
+
+async def test_a_body_that_looks_like_a_request_is_a_body() -> None:
+    async with street() as s:
+        await s.fill()
+        inner = request()
+        raw = request(inner)
+        wire = await s.wire()
+        # The packet's second half is, byte for byte, a whole request; the first half says that it is a body.
+        await slowly(wire, raw, [len(raw) - len(inner)])
+        assert (await wire.answer()).status == 429
+        wire.hang_up()
+        assert s.lane.statistics().rejected == 1
