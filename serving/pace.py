@@ -43,7 +43,7 @@ class Shedding:
     never fill it see its whole capacity. (Little's law; Netflix's concurrency limits and CoDel bound time likewise.)
     """
 
-    def __init__(self, clock: Clock, wait_s: float = 0.030, at_least: int = 16, calm_s: float = 1.0) -> None:
+    def __init__(self, clock: Clock, wait_s: float = 0.020, at_least: int = 48, calm_s: float = 1.0) -> None:
         self._clock = clock
         self._wait_s, self._at_least, self._calm_s = wait_s, at_least, calm_s
         self._pressed_at: float | None = None

@@ -20,7 +20,7 @@ def test_a_lane_that_was_never_full_keeps_all_of_its_places(depths: list[int], i
 def test_the_limit_never_leaves_its_bounds(depth: int, interval: float | None) -> None:
     shedding = Shedding(ManualClock())
     shedding.limit(512, 512, interval)
-    assert 16 <= shedding.limit(depth, 512, interval) <= 512
+    assert 48 <= shedding.limit(depth, 512, interval) <= 512
 
 
 def test_a_full_lane_gets_as_short_as_its_wait_may_be_and_long_again_when_calm() -> None:
