@@ -184,12 +184,13 @@ class BoundedQueue(Generic[I, R]):
         depth = len(self._waiting)
         if not self._open or (self._held_bytes and self._too_many_bytes(size)):
             return False
-        interval = self._pace.interval_s
-        if within_s is not None and interval is not None and depth * interval > within_s:
-            return False
+        if within_s is not None and depth:
+            interval = self._pace.recent_s()
+            if interval is not None and depth * interval > within_s:
+                return False
         if self._shedding is None:
             return depth < self.capacity
-        return depth < self._shedding.limit(depth, self.capacity, interval)
+        return depth < self._shedding.limit(depth, self.capacity, self._pace.interval_s)
 
     def _too_many_bytes(self, size: int) -> bool:
         return self.max_bytes is not None and self._held_bytes + size > self.max_bytes
@@ -223,6 +224,12 @@ class BoundedQueue(Generic[I, R]):
     def refuse(self) -> None:
         """Counts a refusal that a door makes by itself, with bytes that it has ready."""
         self._rejected += 1
+
+    def check_bytes(self, size: int) -> None:
+        """Raises QueueFull, and counts it, when `size` more bytes would exceed the budget: for a body in pieces."""
+        if self._held_bytes and self._too_many_bytes(size):
+            self._rejected += 1
+            raise QueueFull(retry_after_s=jittered(self.retry_after_s()), qsize=self.depth)
 
     def hold(self, size: int) -> None:
         """Counts bytes of a body that is being read; give them back with `release` before or after admission."""
@@ -326,7 +333,10 @@ class BoundedQueue(Generic[I, R]):
             return False
         if stage is _Stage.RUNNING:
             self._running.discard(ticket)
-            self._pace.tick(busy=bool(self._waiting))
+            if error is None or isinstance(error, InvalidInput):
+                self._pace.tick(busy=bool(self._waiting))
+            else:
+                self._pace.interrupt()
         else:
             del self._waiting[ticket]
         ticket._stage = _Stage.SETTLED

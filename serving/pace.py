@@ -3,6 +3,8 @@
 `serving.admission` asks; nothing here knows of tickets.
 """
 
+import math
+
 from serving.clock import Clock
 
 
@@ -11,12 +13,15 @@ class Pace:
 
     #: Tickets of one batch settle within this time of each other and count as one event with many settlements.
     _TOGETHER_S = 0.001
+    #: How long a measurement is good for refusing on.
+    _LATELY_S = 1.0
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since: float | None = None
         self._together = 0
         self.interval_s: float | None = None  #: None until it is known
+        self._known_at = -math.inf
 
     def tick(self, busy: bool) -> None:
         now = self._clock.monotonic()
@@ -24,7 +29,7 @@ class Pace:
             gap = (now - self._since) / self._together
             weight = 0.95**self._together
             self.interval_s = gap if self.interval_s is None else weight * self.interval_s + (1 - weight) * gap
-            self._since = None
+            self._since, self._known_at = None, now
         # With nothing waiting, the time to the next settlement says when work comes, not how fast it is done.
         if not busy:
             self._since = None
@@ -32,6 +37,15 @@ class Pace:
             self._since, self._together = now, 1
         else:
             self._together += 1
+
+    def interrupt(self) -> None:
+        """What comes now says nothing about speed: a worker died, a deadline passed."""
+        self._since = None
+
+    def recent_s(self) -> float | None:
+        """The interval, if it was measured lately: an old one may tell of a worker that was away, or of another model,
+        and whoever is refused for it never waits and so never corrects it."""
+        return self.interval_s if self._clock.monotonic() - self._known_at < self._LATELY_S else None
 
 
 class Shedding:

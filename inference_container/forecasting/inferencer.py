@@ -72,6 +72,10 @@ class Inferencer:
         self._timer = timer
         self._step = plan.step
 
+    def beat_with(self, pulse: Callable[[], None]) -> None:
+        """`pulse` is called between the forward passes of long forecasts: the work is moving."""
+        self._rollout.pulse = pulse
+
     def answer(self, queries: Sequence[ForecastQuery]) -> Answered:
         """A reply per query, in their order; a query that can not be answered gets its own error.
 

@@ -4,7 +4,7 @@
 a batch; which request a row belongs to, and what to answer it, is not known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,8 @@ class Rollout:
         self._backend = backend
         self._scaler = Scaler(plan.scaling)
         self._target_scaler = Scaler(plan.target_scaling)
+        #: Called before each forward pass of a long forecast: ten thousand of them take longer than silence may.
+        self.pulse: Callable[[], None] = lambda: None
         #: Times of the window rows, seen from the last of them.
         self._window = -plan.step * np.arange(plan.input.input_len - 1, -1, -1)
 
@@ -53,6 +55,7 @@ class Rollout:
             # One forward per horizon, for the windows still going on.
             going_on = wanted[active] > done
             rows, active = rows[going_on], active[going_on]
+            self.pulse()
             forecast = self._backend.forward(rows)
             found[active, done : done + horizon] = forecast
             if done + horizon < found.shape[1]:

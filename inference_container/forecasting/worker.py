@@ -80,6 +80,7 @@ def work(channel: Channel, args: WorkerArgs) -> None:
             channel.receive()  # nothing can be forecast; wait for the parent to end us
     settle_heap()
     channel.send(WorkerReady(opened.model, opened.load_ms, opened.golden_max_rel_err, opened.fallback))
+    opened.inferencer.beat_with(channel.beat)
     answer, query = opened.inferencer.answer, ForecastQuery._make
     while True:
         message = channel.receive()

@@ -72,6 +72,14 @@ class PredictDoor:
     def lane(self) -> ForecastLane:
         return self._predict.lane
 
+    def check_bytes(self, size: int) -> None:
+        """Raises QueueFull when a body in pieces would take the lane beyond its budget."""
+        try:
+            self.lane.check_bytes(size)
+        except SluiceError as error:
+            self._predict.count(error)
+            raise
+
     def begin(self) -> float:
         """A request has begun; `end` wants what this returns."""
         self._metrics.http_in_flight += 1

@@ -19,11 +19,13 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from inference_container.routers.door import HUNG_UP, PATH, PredictDoor, PredictTicket, Reply, brings_trace
 from inference_container.routers.request_head import Head, size_of
 from serving.deadline import Deadline
-from serving.errors import CallerGone, DeadlineExceeded
+from serving.errors import CallerGone, DeadlineExceeded, Draining
 
 _PATH = PATH.encode()
 _REQUEST_LINE = b"POST %b HTTP/1.1\r\n" % _PATH
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*(?=\r\n)", re.IGNORECASE)
+_MAX_HEAD_BYTES = 64 * 1024
+_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 #: Heads that ask for something other than a plain answer.
 _PECULIAR = re.compile(
     rb"\r\n(?:transfer-encoding|origin|expect|upgrade|traceparent|x-request-id|connection(?!:[ \t]*keep-alive\r\n))",
@@ -55,8 +57,9 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
     class ExpressProtocol(HttpToolsProtocol):
         _now: _Express | None = None
-        #: A message has begun and not ended.
-        _within = False
+        #: A message has begun and not ended; its head has not.
+        _within = _head_open = False
+        _head_bytes = 0
         #: When a request was last refused without the parser; the loop's time.
         _refused_at = -math.inf
         #: The present request was refused with its head; its body passes by.
@@ -67,13 +70,18 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         @override
         def on_message_begin(self) -> None:
             # As little as the parser needs; uvicorn's own scope is made only for a request that goes its way.
-            self._within = True
+            self._within = self._head_open = True
             self.url = b""
             self.expect_100_continue = False
             self.headers = []
 
         @override
         def on_headers_complete(self) -> None:
+            self._head_open = False
+            if self.flow.write_paused and not self._last:
+                # Asks on without reading what it was answered: nothing more is kept for it.
+                self._last = True
+                self.transport.close()
             if self._last or self._refused or self._now is not None:
                 # A request sent before the last one was answered. One at a time: the connection ends after that answer,
                 # which tells the caller that this one was not looked at (RFC 9112 §9.3.2).
@@ -195,6 +203,10 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
                     self.timeout_keep_alive_handler()
                 return
             super().data_received(data)
+            if self._head_open and not self._last:
+                self._bound_head(len(data))
+                return
+            self._head_bytes = 0
             if self._refused and self.timeout_keep_alive_task is None:
                 # Refused already, and the rest of its body is still to come: not for ever.
                 self.timeout_keep_alive_task = self.loop.call_later(
@@ -209,6 +221,44 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
                     now.missing = 0  # refused: its body is not kept
                 door.lane.hold(now.missing)
                 now.timer = self.loop.call_later(left, self._body_never_came)
+
+        def _bound_head(self, size: int) -> None:
+            """A head that does not end: neither for ever nor without a bound. The parser has none of its own."""
+            self._head_bytes += size
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._last = True
+                self.transport.write(_HEAD_TOO_LARGE)
+                self.transport.close()
+            elif self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
+
+        @override
+        def send_400_response(self, msg: str) -> None:
+            if self._now is not None and self._now.ticket is not None:
+                # Bytes that make no sense came behind a request that does: its answer first, and the end with it.
+                self._last = True
+                self.flow.pause_reading()
+            else:
+                super().send_400_response(msg)
+
+        @override
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if self.flow.write_paused:
+                self.flow.pause_reading()
+
+        @override
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self.flow.pause_reading()
+
+        @override
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if not self.pipeline:
+                self.flow.resume_reading()
 
         def _body_never_came(self) -> None:
             now = self._now
@@ -270,10 +320,17 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
         @override
         def shutdown(self) -> None:
             """The server closes: what is being answered is answered first."""
-            if self._now is not None:
-                self._last = True
-            else:
+            now = self._now
+            if now is None:
                 super().shutdown()
+                return
+            self._last = True
+            if now.ticket is None:
+                # The rest of its body would hold the process up, and there is no time left to forecast it in.
+                if now.timer is not None:
+                    now.timer.cancel()
+                    door.lane.release(now.missing)
+                self._send(now, now.reply or door.failed(now.head, Draining(retry_after_s=1)))
 
     return ExpressProtocol
 

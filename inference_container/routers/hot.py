@@ -68,6 +68,7 @@ class HotRoute:
                 if message["type"] == "http.disconnect":
                     raise ClientDisconnect
                 piece = message.get("body", b"")
+                self._door.check_bytes(len(piece))
                 pieces.append(piece)
                 held += len(piece)
                 lane.hold(len(piece))

@@ -29,28 +29,29 @@ class Refusal:
 class Refusals:
     def __init__(self, lane: ForecastLane, clock: Clock) -> None:
         self._lane, self._clock = lane, clock
-        self._made_at = -_FRESH_S
+        self._made_at = self._whole_made_at = -_FRESH_S
         self._next: Iterator[Refusal] = iter(())
         self._next_whole: Iterator[bytes] = iter(())
 
     def next(self) -> Refusal:
         """A refusal to send with headers of one's own beside its own."""
-        if self._clock.monotonic() - self._made_at >= _FRESH_S:
-            self._make([])
+        now = self._clock.monotonic()
+        if now - self._made_at >= _FRESH_S:
+            self._made_at = now
+            self._next = itertools.cycle(self._make())
         return next(self._next)
 
     def next_whole(self, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:
         """A whole answer; `default_headers` are the server's, and may be as old as the refusal."""
-        if self._clock.monotonic() - self._made_at >= _FRESH_S:
-            self._make(default_headers)
+        now = self._clock.monotonic()
+        if now - self._whole_made_at >= _FRESH_S:
+            self._whole_made_at = now
+            self._next_whole = itertools.cycle([_whole(each, default_headers) for each in self._make()])
         return next(self._next_whole)
 
-    def _make(self, default_headers: Sequence[tuple[bytes, bytes]]) -> None:
-        self._made_at = self._clock.monotonic()
+    def _make(self) -> list[Refusal]:
         base = self._lane.retry_after_s()
-        made = [_refusal(jittered(base), self._lane.depth) for _ in range(_VARIANTS)]
-        self._next = itertools.cycle(made)
-        self._next_whole = itertools.cycle([_whole(each, default_headers) for each in made])
+        return [_refusal(jittered(base), self._lane.depth) for _ in range(_VARIANTS)]
 
 
 def _whole(refusal: Refusal, default_headers: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -153,6 +153,41 @@ async def test_a_ticket_that_nobody_asks_about_still_ends_with_its_deadline() ->
     assert lane.depth == 0
 
 
+async def test_a_stall_never_refuses_those_who_could_be_served_now() -> None:
+    clock = ManualClock()
+    lane = Lane(10, clock)
+    for number in range(5):
+        lane.try_admit(number, Deadline.after(100, clock))
+    (lost,) = await lane.take(1)
+    clock.turn(3.0)  # its worker died, and came back
+    lost.fail(WorkFailed())
+    (served,) = await lane.take(1)
+    clock.turn(0.01)
+    served.settle("done")
+    for ticket in await lane.take(8):
+        ticket.settle("done")
+    assert lane.depth == 0
+    first = lane.try_admit(0, Deadline.after(0.25, clock))
+    second = lane.try_admit(1, Deadline.after(0.25, clock))
+    assert not first.settled
+    assert not second.settled
+
+
+async def test_an_old_pace_is_nothing_to_refuse_on() -> None:
+    clock = ManualClock()
+    lane = Lane(10, clock)
+    for number in range(4):
+        lane.try_admit(number, Deadline.after(100, clock))
+    for _ in range(3):
+        (running,) = await lane.take(1)
+        clock.turn(2.0)
+        running.settle("done")
+    with pytest.raises(QueueFull):  # one waits, two seconds each: a quarter of one is not enough
+        lane.try_admit(9, Deadline.after(0.25, clock))
+    clock.turn(1.5)
+    lane.try_admit(9, Deadline.after(0.25, clock))
+
+
 @given(capacity=st.integers(-5, 0))
 def test_a_lane_without_places_is_refused(capacity: int) -> None:
     with pytest.raises(ValueError, match="at least one"):

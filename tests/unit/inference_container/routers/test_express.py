@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from inference_container.routers import express
+from inference_container.routers.refusals import Refusals
+from inference_container.services.lanes import make_lanes
 from serving.lifecycle import State
-from tests.unit.inference_container.routers.street import GOOD, Answer, Street, Wire, chunked, request, street
+from tests.unit.inference_container.routers.street import CLOCK, GOOD, Answer, Street, Wire, chunked, request, street
 from tests.unit.until import until
 
 pytestmark = pytest.mark.anyio
@@ -357,3 +359,57 @@ async def test_a_body_that_looks_like_a_request_is_a_body() -> None:
         assert (await wire.answer()).status == 429
         wire.hang_up()
         assert s.lane.statistics().rejected == 1
+
+
+async def test_a_caller_that_asks_on_without_reading_is_cut_off_before_it_fills_the_memory() -> None:
+    async with street() as s:
+        wire = await s.wire()
+        bad = request(b"", headers={"X-Deadline-Ms": "x"})
+        for _ in range(300):
+            wire.send(bad * 100)
+            await asyncio.sleep(0)
+        (connection,) = s.servers["express"].server_state.connections
+        transport = connection.transport
+        await asyncio.sleep(0.2)
+        assert transport.get_write_buffer_size() < 1_000_000
+        transport.abort()
+
+
+async def test_a_head_without_an_end_is_a_431() -> None:
+    async with street() as s:
+        wire = await s.wire()
+        wire.send(b"POST /predict HTTP/1.1\r\nX-Long: ")
+        for _ in range(7):
+            wire.send(b"a" * 10_000)
+            await asyncio.sleep(0.005)
+        assert (await wire.answer()).status == 431
+        assert await wire.ended() == b""
+
+
+async def test_nonsense_behind_a_request_does_not_take_its_answer() -> None:
+    async with street() as s:
+        await s.fill(0)
+        wire = await s.wire()
+        wire.send(request() + b"\x00garbage\r\n\r\n")
+        await until(lambda: s.lane.depth == 1)
+        s.predictor.gate.set()
+        answer = await wire.answer()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+
+
+async def test_a_body_that_is_still_coming_when_the_server_closes_is_refused_at_once() -> None:
+    async with street() as s:
+        wire, raw = await s.wire(), request()
+        wire.send(raw[:-20])
+        await until(lambda: s.lane.held_bytes == len(GOOD))
+        for connection in s.servers["express"].server_state.connections:
+            connection.shutdown()
+        answer = await wire.answer()
+        assert (answer.status, answer.json["code"]) == (503, "draining")
+        assert s.lane.held_bytes == 0
+
+
+def test_a_whole_refusal_has_the_servers_headers_whoever_asked_before() -> None:
+    refusals = Refusals(make_lanes(1, 1, CLOCK).interactive, CLOCK)
+    refusals.next()
+    assert b"\r\ndate: now\r\n" in refusals.next_whole([(b"date", b"now")])
