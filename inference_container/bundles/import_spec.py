@@ -4,6 +4,7 @@
 by hand or by program. The keys are the words of PyTorch and scikit-learn, since that is where such networks come from.
 """
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias, cast, get_args
@@ -185,10 +186,22 @@ def read_spec(content: bytes) -> ImportSpec:
         ImportRefused: not JSON, an unknown or missing key, a value out of bounds; each by its name.
     """
     try:
+        # The last of two equal keys would win in silence.
+        json.loads(content, object_pairs_hook=_each_key_once)
+    except ValueError:
+        pass  # no JSON at all is told below, in one voice with everything else
+    try:
         return ImportSpec.model_validate_json(content)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()]
         raise ImportRefused(f"The specification is not valid: {'; '.join(faults[:20])}.") from error
+
+
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    repeated = sorted({name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1})
+    if repeated:
+        raise ImportRefused(f"The specification is not valid: {', '.join(repeated)}: given more than once.")
+    return dict(pairs)
 
 
 def encoded_schema() -> bytes:

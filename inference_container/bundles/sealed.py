@@ -50,3 +50,5 @@ class SealedBundle:
     weights: FileSeal
     #: The manifest's descriptive parts, plain JSON.
     card: Mapping[str, object]
+    #: Tells two bundles apart that hold the same files and say different things of them: policies, scaler, reach.
+    manifest_sha256: str

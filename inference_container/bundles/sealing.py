@@ -42,6 +42,8 @@ class Papers:
     plan: ForecastPlan
     #: Of the weights.
     seal: FileSeal
+    #: Of the manifest as it stood on disk.
+    manifest_sha256: str
 
 
 def bundle_id_of(files: Mapping[str, FileEntry]) -> str:
@@ -88,7 +90,8 @@ def read_papers(path: Path) -> Papers:
     golden, quantiles = decode_golden(contents[GOLDEN]), contents.get(QUANTILES)
     output = manifest.output
     plan = manifest.plan(decode_quantiles(quantiles, output.targets, output.horizon) if quantiles else None)
-    return Papers(manifest, golden, plan, seals[WEIGHTS])
+    manifest_sha256 = hashlib.sha256(read_file(path / MANIFEST)).hexdigest()
+    return Papers(manifest, golden, plan, seals[WEIGHTS], manifest_sha256)
 
 
 def seal_bundle(path: Path) -> SealedBundle:
@@ -102,4 +105,6 @@ def seal_bundle(path: Path) -> SealedBundle:
     papers = read_papers(path)
     verify_file(path / WEIGHTS, papers.seal)
     card = papers.manifest.model_dump(mode="json", exclude=_NOT_ON_THE_CARD)
-    return SealedBundle(str(path), papers.manifest.name, papers.plan, papers.golden, papers.seal, card)
+    return SealedBundle(
+        str(path), papers.manifest.name, papers.plan, papers.golden, papers.seal, card, papers.manifest_sha256
+    )

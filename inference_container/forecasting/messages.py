@@ -93,3 +93,5 @@ class ServedModel:
     quantile_levels: tuple[float, ...]
     #: The manifest's descriptive parts, plain JSON.
     card: Mapping[str, object]
+    #: `bundle_id` is the hash of the bundle's files; this is that of what the manifest says of them.
+    manifest_sha256: str

@@ -51,6 +51,7 @@ def open_model(bundle: SealedBundle, identifier: str, batch_size: int, report: C
         max_steps=plan.output.max_steps,
         quantile_levels=plan.quantiles.levels if plan.quantiles is not None else (),
         card={**bundle.card, "backend": backend},
+        manifest_sha256=bundle.manifest_sha256,
     )
     load_ms = round((time.perf_counter() - begun) * 1000, 1)
     return OpenedModel(opened.inferencer, model, load_ms, opened.golden_max_rel_err, opened.fallback)

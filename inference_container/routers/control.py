@@ -27,7 +27,7 @@ class Reloaded(BaseModel):
     status: Literal["loaded", "not_loaded"]
     run_id: str | None = Field(description="Identity of the bundle that answers from now on; null when refused.")
     model_type: str | None
-    config_hash: str | None = Field(description="The same identity: it is the hash over the bundle's files.")
+    config_hash: str | None = Field(description="The hash of its manifest, which run_id does not cover.")
     code: str | None = Field(None, description="Why nothing was loaded; the model that served goes on.")
     reason: str | None = None
 
@@ -58,7 +58,9 @@ def control_router(runtime: Controlled, admin: APIRouter) -> APIRouter:
                 code=error.code,
                 reason=error.message,
             )
-        return Reloaded(status="loaded", run_id=model.bundle_id, model_type=model.name, config_hash=model.bundle_id)
+        return Reloaded(
+            status="loaded", run_id=model.bundle_id, model_type=model.name, config_hash=model.manifest_sha256
+        )
 
     @admin.post("/scale_workers", summary="Run another number of worker processes", responses=declared(400, 422, 503))
     async def scale_workers(wanted: WantedWorkers) -> Scaled:

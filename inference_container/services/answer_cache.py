@@ -22,7 +22,8 @@ from serving.errors import InvalidInput
 
 
 class _Key(NamedTuple):
-    model: str
+    #: Two bundles may hold the same files and treat a gap differently: what the manifest says counts too.
+    model: tuple[str, str]
     question: str  #: digest
 
 
@@ -81,9 +82,9 @@ class AnswerCache:
         finally:
             del self._asking[key]
             asking.set_result(outcome)
-        # A swap may have come in between: an answer is kept only under the model that gave it. Comparing with the model
-        # that serves now would keep it under the one before, and a rollback would find it there.
-        if orjson.loads(outcome).get("run_id") == key.model:
+        # A swap may have come in between: an answer is kept only under the model that gave it and serves still. Either
+        # comparison alone would let a rollback find an answer of the model between.
+        if orjson.loads(outcome).get("run_id") == key.model[0] and self._predict.model_identity == key.model:
             self._keep(key, outcome)
         return outcome
 
@@ -116,7 +117,7 @@ class AnswerCache:
 
     def _key(self, query: ForecastQuery) -> _Key | None:
         """None for a body that is no JSON object: its error is not worth a place."""
-        model = self._predict.model_id
+        model = self._predict.model_identity
         if model is None or query.kind != "json":
             return None
         try:

@@ -42,6 +42,12 @@ class Predict:
             lane.on_settled = self._settled
 
     @property
+    def model_identity(self) -> tuple[str, str] | None:
+        """The hashes of the bundle that answers now: of its files, and of its manifest."""
+        model = self._predictor.model
+        return (model.bundle_id, model.manifest_sha256) if model is not None else None
+
+    @property
     def model_id(self) -> str | None:
         model = self._predictor.model
         return model.bundle_id if model is not None else None

@@ -25,6 +25,7 @@ def fake_model(bundle_id: str = "b" * 64) -> ServedModel:
         max_steps=2,
         quantile_levels=(),
         card={},
+        manifest_sha256="a" * 64,
     )
 
 
