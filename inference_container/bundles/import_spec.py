@@ -4,6 +4,7 @@
 by hand or by program. The keys are the words of PyTorch and scikit-learn, since that is where such networks come from.
 """
 
+import contextlib
 import json
 import math
 from collections.abc import Sequence
@@ -185,11 +186,9 @@ def read_spec(content: bytes) -> ImportSpec:
     Raises:
         ImportRefused: not JSON, an unknown or missing key, a value out of bounds; each by its name.
     """
-    try:
-        # The last of two equal keys would win in silence.
+    # The last of two equal keys would win in silence. What is no JSON at all is told below, with everything else.
+    with contextlib.suppress(ValueError):
         json.loads(content, object_pairs_hook=_each_key_once)
-    except ValueError:
-        pass  # no JSON at all is told below, in one voice with everything else
     try:
         return ImportSpec.model_validate_json(content)
     except ValidationError as error:

@@ -17,9 +17,8 @@ from serving.errors import SluiceError
 from serving.heap import settle_heap
 
 #: Where cores are short, the event loop is served before the model: a probe costs microseconds, a batch milliseconds.
-#: Only a little before it: at twice what can be served the loop has refusals enough for a whole core, and at 5 the
-#: model was left with a third of it.
-_NICE = 2
+#: At 2 the model kept a few percent more of an overloaded core, and probes and refusals waited twice as long.
+_NICE = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ def test_a_missing_key_is_named(key: str) -> None:
     assert f"{key}: Field required" in _refusal(foreign_spec(**{key: None}))
 
 
+def test_a_key_given_twice_is_named_and_neither_wins() -> None:
+    spec = json.dumps(foreign_spec())
+    assert "freq_seconds: given more than once" in _refusal(f'{spec[:-1]}, "freq_seconds": 7}}'.encode())
+
+
 def test_all_unknown_keys_are_named_at_every_depth() -> None:
     assert "dropout: Extra" in _refusal(foreign_spec(dropout=0.1))
     spec = foreign_spec()

@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -299,3 +300,12 @@ async def test_an_empty_body_may_still_say_how_far_it_asks() -> None:
         asked = await h.ask(b"", QueryOptions(inference_length=5))
         assert asked["options"] == str(QueryOptions(inference_length=5, index_col="ts"))
         assert (await h.ask(b""))["options"] == str(QueryOptions(index_col="ts"))
+
+
+async def test_the_same_files_under_another_manifest_are_another_model() -> None:
+    async with house() as h:
+        await h.ask()
+        assert h.predictor.served is not None
+        h.predictor.served = dataclasses.replace(h.predictor.served, manifest_sha256="c" * 64)
+        assert (await h.ask())["cached"] is False
+        assert h.forecasts == 2
