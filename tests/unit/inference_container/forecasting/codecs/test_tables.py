@@ -34,7 +34,7 @@ from tests.unit.inference_container.forecasting.codecs.tables import (
     decode,
     same_frame,
 )
-from tests.unit.inference_container.forecasting.samples import body, sample_inferencer
+from tests.unit.inference_container.forecasting.samples import body, sample_inferencer, sample_plan
 
 Write = Callable[["pa.Table"], bytes]
 each_format = pytest.mark.parametrize(
@@ -224,3 +224,9 @@ assert "pandas" not in sys.modules
 """
     root = Path(__file__).parents[5]
     subprocess.run([sys.executable, "-c", program], check=True, cwd=root, timeout=30)
+
+
+@pytest.mark.parametrize("end", range(6, 9))
+def test_a_file_that_ends_within_its_magic_word_is_malformed(end: int) -> None:
+    (reply,) = sample_inferencer(sample_plan()).answer([ForecastQuery("r", b"ARROW1\0\0"[:end], "arrow")]).replies
+    assert isinstance(reply, MalformedRequest)
