@@ -108,7 +108,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
                 await candidate.pool.open()
                 model = await candidate.pool.loaded()
                 self._check_open()  # nobody would close a candidate that came to serve after the end
-            except BaseException:
+            except BaseException:  # a cancelled activation too: nobody else knows of the candidate
                 await asyncio.shield(candidate.close())
                 raise
             before, self._serving = self._serving, candidate  # the swap: from here on every batch goes there

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-import litserve  # type: ignore[import-not-found]
+import litserve  # type: ignore[import-not-found]  # only in the peers' environment
 import numpy as np
 from fastapi import HTTPException
 

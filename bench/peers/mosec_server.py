@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import orjson
-from mosec import Server, Worker  # type: ignore[import-not-found]
-from mosec.errors import ValidationError  # type: ignore[import-not-found]
+from mosec import Server, Worker  # type: ignore[import-not-found]  # only in the peers' environment
+from mosec.errors import ValidationError  # type: ignore[import-not-found]  # as above
 
 from bench.peers.features import Unusable, answer, features
 from bench.peers.workload import FloatArray

@@ -27,7 +27,7 @@ def seal_snapshot(bundle: Path) -> SealedBundle:
     copy = _take(bundle)
     try:
         return seal_bundle(copy)
-    except BaseException:
+    except BaseException:  # whatever it was, nobody else knows of the copy
         _remove(copy)
         raise
 

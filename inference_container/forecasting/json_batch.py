@@ -93,7 +93,7 @@ def _decode(position: int, query: ForecastQuery, plan: ForecastPlan) -> _Decoded
         joined = "\n".join(times)
         in_body = fields.get("inference_length", DEFAULT_LENGTH)
         unread = len(data) - len(plan.input.columns) - 1
-    except Exception:
+    except Exception:  # any oddity of a body, foreseen or not
         return None  # the careful road meets the same again, and names it
     steps = in_body if options is None or options.inference_length is None else options.inference_length
     plain = (

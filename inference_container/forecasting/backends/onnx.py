@@ -20,7 +20,7 @@ from inference_container.forecasting.plan import NetworkPlan
 # Since 1.29 the Linux builds report models and machine to their maker unless told otherwise before the import, and keep
 # a database and a thread for it. The call that turns it off later comes too late for the first report.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-import onnxruntime  # type: ignore[import-untyped]
+import onnxruntime  # type: ignore[import-untyped]  # ships no types; what leaves this room is numpy
 
 #: Of a batch against its rows one by one.
 _RTOL, _ATOL = 1e-5, 1e-6

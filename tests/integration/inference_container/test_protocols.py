@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pytest
-from tritonclient import http as triton  # type: ignore[import-untyped]
-from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]
+from tritonclient import http as triton  # type: ignore[import-untyped]  # ships no types
+from tritonclient.utils import InferenceServerException  # type: ignore[import-untyped]  # ships no types
 
 from inference_container.bundles.loader import read_manifest
 from inference_container.defaults import default_bundle_path

@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 from pyarrow import parquet
 
 from inference_container.forecasting.codecs import codec_for

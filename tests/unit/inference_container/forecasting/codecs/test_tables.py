@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import orjson
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
