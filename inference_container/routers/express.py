@@ -13,6 +13,7 @@ import asyncio
 import math
 import re
 
+import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -21,6 +22,7 @@ from inference_container.routers.request_head import Head, size_of
 from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded, Draining
 
+_TRIED_WITH = ["0", "54"]
 _PATH = PATH.encode()
 _REQUEST_LINE = b"POST %b HTTP/1.1\r\n" % _PATH
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*(?=\r\n)", re.IGNORECASE)
@@ -336,6 +338,9 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
 
 def fits() -> bool:
-    """Whether this uvicorn has the names that the class above leans on."""
+    """Whether this is the uvicorn that the class above was tried with. Most of what it leans on are attributes of a
+    connection, which can not be looked for on the class: the release says whether they are there."""
+    if uvicorn.__version__.split(".")[:2] != _TRIED_WITH:
+        return False
     wanted = ("on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete")
     return all(callable(getattr(HttpToolsProtocol, name, None)) for name in (*wanted, "data_received", "shutdown"))

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -299,6 +300,11 @@ async def test_a_deadline_that_passes_while_it_waits_leaves_the_connection_usabl
 async def test_the_service_does_without_this_road_when_uvicorn_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert express.fits()
     monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
+    assert not express.fits()
+
+
+def test_another_release_of_uvicorn_is_served_without_the_short_road(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uvicorn, "__version__", "0.55.0")
     assert not express.fits()
 
 
