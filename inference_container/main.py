@@ -13,8 +13,9 @@ from inference_container.routers.control import control_router
 from inference_container.routers.door import PredictDoor
 from inference_container.routers.express import express_protocol, fits
 from inference_container.routers.hot import HotRoute
+from inference_container.routers.liveness import Liveness
 from inference_container.routers.oip import oip_router
-from inference_container.routers.operations import operations_router
+from inference_container.routers.operations import health_of, operations_router
 from inference_container.routers.page import page_router
 from inference_container.routers.predict import predict_router
 from inference_container.routers.timeseries import timeseries_router
@@ -88,7 +89,9 @@ def create_app(settings: InferenceSettings) -> FastAPI:
         # Around the whole application and not a middleware of it: the layers between cost more than this door.
         app.state.door = HotRoute(app, door)
         # The access log is written by the server's own way of answering, which the shortest road leaves out.
-        app.state.protocol = express_protocol(door) if fits() and not settings.access_log else None
+        if fits() and not settings.access_log:
+            probe = Liveness(lambda: health_of(runtime).model_dump_json().encode(), runtime.metrics)
+            app.state.protocol = express_protocol(door, probe)
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app

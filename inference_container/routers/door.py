@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from inference_container.errors import BodyTooLarge
-from inference_container.forecasting.messages import ForecastQuery, HeadedReply
+from inference_container.forecasting.messages import BodyKind, ForecastQuery, HeadedReply, QueryOptions
 from inference_container.metrics import InferenceMetrics
 from inference_container.routers.refusals import Refusals
 from inference_container.routers.request_head import Head, deadline_of, kind_of, options_of, patience_of, size_of
@@ -48,6 +48,16 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+
+
+class PlainHead(NamedTuple):
+    """What the head of a plain request says, so that it need not be read again for the next one that says the same."""
+
+    head: Head
+    size: int  #: bytes of the body
+    patience_s: float  #: how long this request may take
+    kind: BodyKind
+    options: QueryOptions | None
 
 
 class PredictDoor:
@@ -98,10 +108,6 @@ class PredictDoor:
                 metrics.http_errors.labels(PATH).inc()
         self._duration.observe(time.perf_counter() - begun)
 
-    def is_closed_to_all(self) -> bool:
-        """Whether a request is refused for want of room whatever its head says."""
-        return self._predict.is_full()
-
     def is_full(self, head: Head) -> bool:
         """Whether this request is refused for want of room, and for nothing else."""
         return self._predict.is_full(size_of(head), patience_of(head))
@@ -124,7 +130,7 @@ class PredictDoor:
     def answer(self, default_headers: Headers, answer: bytes) -> bytes:
         """A whole answer, head and body, for a request that brought no trace."""
         trace_id, span_id = new_trace()
-        return _WHOLE_ANSWER % (_lines(default_headers), len(answer), trace_id, trace_id, span_id, answer)
+        return _WHOLE_ANSWER % (head_lines(default_headers), len(answer), trace_id, trace_id, span_id, answer)
 
     def deadline(self, head: Head) -> Deadline:
         """Until when this request may take, from now. Refuses what needs no body to be refused.
@@ -147,6 +153,35 @@ class PredictDoor:
         """
         kind, options = kind_of(head), options_of(query_string)
         return self._predict.admit(ForecastQuery(_ids.next(8), body, kind, options), deadline)
+
+    def read(self, head: Head, query_string: bytes) -> PlainHead:
+        """What a head says, for `take`.
+
+        Raises:
+            InvalidInput: It says something that can not be.
+        """
+        deadline_of(head, self._timeout_s, self._clock)
+        patience_s, own = self._timeout_s, patience_of(head)
+        return PlainHead(
+            head,
+            size_of(head),
+            patience_s if own is None else min(own, patience_s),
+            kind_of(head),
+            options_of(query_string),
+        )
+
+    def has_room(self, plain: PlainHead) -> bool:
+        return not self._predict.is_full(plain.size, plain.patience_s)
+
+    def take(self, plain: PlainHead, body: bytes) -> PredictTicket:
+        """As `deadline` and `ask`, for a head that was read before.
+
+        Raises:
+            Rejected: No model, going down, or others were faster.
+        """
+        self._predict.check_ready()
+        deadline = Deadline(self._clock.monotonic() + plain.patience_s, self._clock)
+        return self._predict.admit(ForecastQuery(_ids.next(8), body, plain.kind, plain.options), deadline)
 
     def answered(self, head: Head, answer: ForecastAnswer) -> Reply:
         if isinstance(answer, HeadedReply):
@@ -221,6 +256,6 @@ def _joined(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
-def _lines(headers: Headers) -> bytes:
+def head_lines(headers: Headers) -> bytes:
     """The server's own headers (the date, which changes once a second) as lines."""
     return _joined(tuple(headers))

@@ -4,38 +4,38 @@ An ASGI server makes a scope, a task, two events and two writes for each request
 whole admission; under overload, where nearly all work is refusing, that decides how much of a core is left for
 answers. This is uvicorn's own protocol class with a shorter way for the plainest requests: kept-alive HTTP/1.1, a
 Content-Length within bounds, no Origin, one at a time. Everything else takes uvicorn's way and ends in the same door.
+A request that comes whole, with a head that the parser has read before, needs no parser either (`known_heads`); nor
+does a probe, which has to be answered before anything else that came with it.
 
 It leans on names of uvicorn's class that are not promised; `fits` says whether they are there, and the service does
 without this class when they are not.
 """
 
 import asyncio
-import math
-import re
+from typing import TypeAlias
 
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from inference_container.routers.door import HUNG_UP, PATH, PredictDoor, PredictTicket, Reply, brings_trace
+from inference_container.routers import liveness
+from inference_container.routers.door import HUNG_UP, PATH, PlainHead, PredictDoor, PredictTicket, Reply, brings_trace
+from inference_container.routers.known_heads import KnownHeads
+from inference_container.routers.liveness import Liveness
 from inference_container.routers.request_head import Head, size_of
 from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded, Draining
 
 _TRIED_WITH = ["0", "54"]
 _PATH = PATH.encode()
-_REQUEST_LINE = b"POST %b HTTP/1.1\r\n" % _PATH
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*(?=\r\n)", re.IGNORECASE)
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-#: Heads that ask for something other than a plain answer.
-_PECULIAR = re.compile(
-    rb"\r\n(?:transfer-encoding|origin|expect|upgrade|traceparent|x-request-id|connection(?!:[ \t]*keep-alive\r\n))",
-    re.IGNORECASE,
-)
 _PATH_QUERY = _PATH + b"?"
 #: What marks a request as none for this road.
 _NOT_PLAIN = frozenset((b"origin", b"expect", b"upgrade", b"transfer-encoding"))
+_PROBE_PATH = liveness.PATH.encode()
+#: What a known head asks for: a forecast, or whether the loop turns.
+_Meaning: TypeAlias = PlainHead | Liveness
 
 
 class _Express:
@@ -43,10 +43,11 @@ class _Express:
 
     __slots__ = ("begun", "body", "deadline", "head", "missing", "query_string", "reply", "ticket", "timer")
 
-    def __init__(self, head: Head, query_string: bytes, begun: float) -> None:
+    def __init__(self, head: Head, query_string: bytes, begun: float, missing: int) -> None:
         self.head, self.query_string, self.begun = head, query_string, begun
         self.body: bytes = b""
-        self.missing = size_of(head)
+        #: Bytes of the body that were announced and may not have come yet.
+        self.missing = missing
         self.deadline: Deadline | None = None
         #: Set when the answer is known before the body is.
         self.reply: Reply | None = None
@@ -54,16 +55,19 @@ class _Express:
         self.timer: asyncio.TimerHandle | None = None
 
 
-def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol class with the road to `door` built in."""
+def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol class with the roads to `door` and `probe` built in."""
+    known: KnownHeads[_Meaning] = KnownHeads()
 
     class ExpressProtocol(HttpToolsProtocol):
         _now: _Express | None = None
         #: A message has begun and not ended; its head has not.
         _within = _head_open = False
         _head_bytes = 0
-        #: When a request was last refused without the parser; the loop's time.
-        _refused_at = -math.inf
+        #: The head that the parser is about to read, where it begins with the present packet.
+        _raw_head = b""
+        #: Since when nothing has been asked; the loop's time.
+        _quiet_since = 0.0
         #: The present request was refused with its head; its body passes by.
         _refused = False
         #: The connection ends with the present answer; whatever still comes on it is not looked at.
@@ -89,61 +93,81 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
                 # which tells the caller that this one was not looked at (RFC 9112 §9.3.2).
                 self._last = True
                 return
-            url = self.url
-            if url != _PATH and not url.startswith(_PATH_QUERY):
-                self._take_the_other_way()
-                return
+            url, raw_head = self.url, self._raw_head
+            self._raw_head = b""
             head = dict(self.headers)
-            if not self._is_plain(head):
+            if url == _PROBE_PATH and self._is_plain(head, b"GET") and not size_of(head) and not brings_trace(head):
+                known.remember(raw_head, probe)  # from its next knock on
+            if (url != _PATH and not url.startswith(_PATH_QUERY)) or not self._is_plain(head, b"POST"):
                 self._take_the_other_way()
                 return
             if door.is_full(head) and not brings_trace(head):
                 self._refused = True
                 self.transport.write(door.refuse(self.server_state.default_headers))
                 return
-            self._now = now = _Express(head, url[len(_PATH_QUERY) :], door.begin())
+            query_string = url[len(_PATH_QUERY) :]
+            self._now = now = _Express(head, query_string, door.begin(), size_of(head))
             now.reply = door.refusal(head)
             if now.reply is None:
                 try:
                     now.deadline = door.deadline(head)
+                    if not brings_trace(head):
+                        known.remember(raw_head, door.read(head, query_string))
                 except Exception as error:
                     now.reply = door.failed(head, error)
 
-        def _is_one_request(self, data: bytes) -> bool:
-            """Whether `data` is a plain request to this road, from its first byte to its last, and nothing else.
-
-            Under overload nearly all requests come in one piece and are refused whatever they say: the parser's eleven
-            callbacks would cost more than the answer. Looked at as strictly as a parser would; any doubt is its matter.
-            """
-            if self._within or self._last or self._now is not None or not data.startswith(_REQUEST_LINE):
-                return False
-            if self.cycle is not None and not self.cycle.response_complete:
-                return False
-            end = data.find(b"\r\n\r\n") + 2
-            found = _LENGTH.search(data, 0, end)
+        def _is_idle(self) -> bool:
+            """Whether the next byte is a request's first, and the last answer has gone."""
             return (
-                found is not None
-                and end + 2 + int(found[1]) == len(data)
-                and _PECULIAR.search(data, 0, end) is None
-                and _LENGTH.search(data, found.end(), end) is None
+                not (self._within or self._last)
+                and self._now is None
+                and (self.cycle is None or self.cycle.response_complete)
+                and not self.flow.write_paused
             )
+
+        def _ask(self, plain: PlainHead, body: bytes) -> None:
+            """A whole request with a known head."""
+            if not door.has_room(plain):
+                self.transport.write(door.refuse(self.server_state.default_headers))
+                self._rest()
+                return
+            self._now = now = _Express(plain.head, b"", door.begin(), 0)
+            try:
+                ticket = now.ticket = door.take(plain, body)
+            except Exception as error:
+                self._send(now, door.failed(plain.head, error))
+                return
+            ticket.when_settled(self._settled)
+
+        def _rest(self) -> None:
+            """Between two requests. One timer watches over many silences: setting one for each costs too much."""
+            self.server_state.total_requests += 1
+            if self.transport.is_closing():
+                return
+            if self.flow.write_paused:
+                self.flow.pause_reading()
+            self._quiet_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = self.loop.call_later(
+                    self.timeout_keep_alive, self.timeout_keep_alive_handler
+                )
 
         @override
         def timeout_keep_alive_handler(self) -> None:
-            idle_s = self.loop.time() - self._refused_at
-            if idle_s < self.timeout_keep_alive:  # spoken to meanwhile, past the parser
-                left = self.timeout_keep_alive - idle_s
+            quiet_s = 0.0 if self._now is not None else self.loop.time() - self._quiet_since
+            if quiet_s < self.timeout_keep_alive:
+                left = self.timeout_keep_alive - quiet_s
                 self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
             else:
                 super().timeout_keep_alive_handler()
 
-        def _is_plain(self, head: Head) -> bool:
+        def _is_plain(self, head: Head, method: bytes) -> bool:
             limit = self.limit_concurrency
             return (
-                self.parser.get_method() == b"POST"
+                self.parser.get_method() == method
                 and self.parser.get_http_version() == "1.1"
                 and self.parser.should_keep_alive()
-                and b"content-length" in head
+                and (b"content-length" in head or method == b"GET")
                 and size_of(head) <= door.max_body_bytes
                 and _NOT_PLAIN.isdisjoint(head)
                 and (self.cycle is None or self.cycle.response_complete)
@@ -198,12 +222,22 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
 
         @override
         def data_received(self, data: bytes) -> None:
-            if door.is_closed_to_all() and self._is_one_request(data):
-                self.transport.write(door.refuse(self.server_state.default_headers))
-                self._refused_at = self.loop.time()
-                if self.timeout_keep_alive_task is None:
-                    self.timeout_keep_alive_handler()
-                return
+            if self._is_idle():
+                end = data.find(b"\r\n\r\n") + 4
+                head = data[:end]
+                meaning = known.get(head)
+                if meaning is None:
+                    self._raw_head = head
+                elif isinstance(meaning, Liveness):
+                    if len(data) == end:
+                        self.transport.write(meaning.answer(self.server_state.default_headers))
+                        self._rest()
+                        return
+                elif len(data) - end == meaning.size:
+                    self._ask(meaning, data[end:])
+                    return
+            else:
+                self._raw_head = b""
             super().data_received(data)
             if self._head_open and not self._last:
                 self._bound_head(len(data))
@@ -286,7 +320,7 @@ def express_protocol(door: PredictDoor) -> type[HttpToolsProtocol]:
             door.end(now.begun, 200)
             if not self.transport.is_closing():
                 self.transport.write(door.answer(self.server_state.default_headers, answer))
-                self.on_response_complete()
+                self._rest()
 
         def _send(self, now: _Express, reply: Reply) -> None:
             self._now = None

@@ -37,6 +37,15 @@ class Observed(Protocol):
     def switch(self) -> Predictor: ...
 
 
+def health_of(runtime: Observed) -> Health:
+    """What liveness answers, whichever road the probe came by."""
+    return Health(
+        model_ready=runtime.lifecycle.ready,
+        queue_length=runtime.lanes.interactive.depth,
+        startup_ready_ms=runtime.startup_ready_ms,
+    )
+
+
 def operations_router(runtime: Observed) -> APIRouter:
     router = APIRouter(tags=["operations"])
     lane, claims, switch = runtime.lanes.interactive, runtime.lanes.claims, runtime.switch
@@ -44,7 +53,7 @@ def operations_router(runtime: Observed) -> APIRouter:
 
     @router.get("/healthz", summary="Liveness: does the event loop turn?")
     async def health() -> Health:
-        return Health(model_ready=lifecycle.ready, queue_length=lane.depth, startup_ready_ms=runtime.startup_ready_ms)
+        return health_of(runtime)
 
     @router.get(
         "/ready",

@@ -21,6 +21,7 @@ from inference_container.metrics import InferenceMetrics
 from inference_container.routers.door import PredictDoor, PredictTicket
 from inference_container.routers.express import express_protocol
 from inference_container.routers.hot import HotRoute
+from inference_container.routers.liveness import Liveness
 from inference_container.routers.predict import predict_router
 from inference_container.services.batches import BatchFeed
 from inference_container.services.lanes import ForecastLane, make_lanes
@@ -162,7 +163,9 @@ async def street(timeout_s: float = 10.0) -> AsyncIterator[Street]:
     hot = HotRoute(app, door)
     built = Street(predictor, predict, lanes.interactive, life, metrics)
     configs = {
-        "express": server_config(hot, settings, 0, express_protocol(door)),
+        "express": server_config(
+            hot, settings, 0, express_protocol(door, Liveness(lambda: b'{"status":"ok"}', metrics))
+        ),
         "hot": server_config(hot, settings, 0),
         "app": server_config(app, settings, 0),
     }

@@ -223,3 +223,28 @@ async def test_every_request_is_always_in_exactly_one_batch_of_its_lane_and_in_i
         for claim, mark in ((True, "c"), (False, "u")):
             assert [name for batch in h.predictor.batches for name in batch if name[0] == mark] == placed[claim]
         assert all(len(batch) <= size and len({name[0] for name in batch}) == 1 for batch in h.predictor.batches)
+
+
+async def test_the_loop_turns_while_the_answers_of_a_batch_are_written_and_all_of_them_are() -> None:
+    async with house(batch_size=32) as h:
+        tickets = [h.place(str(n)) for n in range(30)]
+        order: list[str] = []
+        for n, ticket in enumerate(tickets):
+            ticket.when_settled(lambda n=n: order.append(f"answer {n}"))  # type: ignore[misc]  # bound now
+
+        def knock() -> None:
+            asyncio.get_running_loop().call_soon(order.append, "a probe")
+
+        tickets[0].when_settled(knock)
+        await settled(*tickets)
+        assert [each for each in order if each != "a probe"] == [f"answer {n}" for n in range(30)]
+        assert order.index("a probe") < 10
+        assert [ticket.value for ticket in tickets] == [str(n).encode() for n in range(30)]
+
+
+async def test_answers_still_to_be_written_when_the_feed_closes_are_written() -> None:
+    async with house(batch_size=32) as h:
+        tickets = [h.place(str(n)) for n in range(30)]
+        await until(lambda: tickets[0].settled)
+    await settled(*tickets)
+    assert all(ticket.error is None for ticket in tickets)
