@@ -13,6 +13,7 @@ from service_chat.engines.protocol import (
     Completion,
     Delta,
     Engine,
+    EngineLoad,
     EngineState,
     EngineStatus,
     FinishReason,
@@ -25,6 +26,8 @@ from service_chat.engines.protocol import (
 from serving.clock import Clock
 from serving.deadline import Deadline
 
+#: Sentences it says at the same time: nothing is computed, so as many as anybody may wait for.
+_SLOTS = 64
 SENTENCE = "This is a mock response: no language model was asked, and nothing in it is about the patient."
 
 
@@ -48,13 +51,25 @@ class MockEngine(Engine):
         return EngineStatus(self._state, model=ModelInfo("mock"))
 
     @override
+    def load(self) -> EngineLoad:
+        return EngineLoad(slots=_SLOTS)
+
+    @override
+    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        return sum(len(message.content.split()) for message in messages)
+
+    @override
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
         self._watchers.append(call)
         call(self.status())
 
     @override
     async def stream(
-        self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        deadline: Deadline,
+        scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         begun = self._clock.monotonic()
         prompt_tokens = sum(len(message.content.split()) for message in messages)

@@ -41,11 +41,17 @@ class SamplingParams:
     seed: int | None = None
     #: The text ends before the first of these; they are not part of it.
     stop: tuple[str, ...] = ()
+    #: Only text of this form is written: a JSON schema (as JSON text), or a GBNF grammar with a rule `root`; not both.
+    json_schema: str | None = None
+    grammar: str | None = None
+    #: The model's own end of turn does not end the text. For measurements.
+    ignore_eos: bool = False
 
 
 class FinishReason(StrEnum):
     STOP = "stop"  #: the model ended its turn, or a stop string came
     LENGTH = "length"  #: max_tokens, or the end of the context
+    REPETITION = "repetition"  #: it had begun to say the same again and again
     CANCELLED = "cancelled"  #: nobody waits any more; the text is what there was
 
 
@@ -60,10 +66,11 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Prefill:
-    """The engine is reading the prompt: `done` of `total` tokens so far."""
+    """The engine is reading the prompt: `done` of `total` tokens so far, `cached` of them read for somebody before."""
 
     done: int
     total: int
+    cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,9 @@ class Completion:
     prompt_tokens: int
     completion_tokens: int
     timings: Timings
+    cached_tokens: int = 0  #: of the prompt, not read again
+    drafted_tokens: int = 0  #: guessed from the prompt and put to the model
+    accepted_tokens: int = 0  #: guesses that the model would have written itself
 
 
 #: What a stream yields: any number of Prefill, then any number of Delta, then one Completion, which is the last.
@@ -109,6 +119,20 @@ class ModelInfo:
     threads_from: str | None = None
     system_info: str | None = None  #: llama.cpp's own line on the instruction sets it uses
     spin: str | None = None  #: how long waiting threads spin, for example "GOMP_SPINCOUNT=500"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """How busy an engine is, as of its last step; an adapter that can not know leaves zeros."""
+
+    slots: int = 1  #: requests it works on at the same time
+    busy: int = 0
+    prompt_tokens_left: int = 0  #: of the busy slots, still to be read
+    answer_tokens_left: int = 0  #: of the busy slots, at most still to be written
+    prefill_rate: float = 0.0  #: prompt tokens per second, a moving average
+    decode_rate: float = 0.0  #: tokens written per second by all slots together, a moving average
+    kv_tokens: int = 0  #: cells of the KV cache in use, what is kept for later included
+    kv_capacity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +165,34 @@ class Engine(Protocol):
 
     def status(self) -> EngineStatus: ...
 
+    def load(self) -> EngineLoad: ...
+
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
         """Calls `call` with the present status now, and again on the loop after every change."""
         ...
 
+    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        """Tokens of the prompt that these make; None where only the answer will tell. Takes a step of the engine.
+
+        Raises:
+            NotReady: There is no model to ask yet, or not any more.
+            InvalidInput: The model's chat template does not take these messages.
+            ChildDied: The engine's process died meanwhile.
+        """
+        ...
+
     def stream(
-        self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        deadline: Deadline,
+        scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         """Runs one request. Closing the generator early tells the engine to stop; use `contextlib.aclosing`.
+
+        `scope` says whose text this is: what was read for a request may be used again for others of the same scope, a
+        patient's next question for one. Beyond the system part nothing is shared between scopes, and None shares with
+        nobody.
 
         Raises (at the first or a later step):
             NotReady: There is no model to ask yet, or not any more.
@@ -162,9 +206,15 @@ class Engine(Protocol):
         """
         ...
 
-    async def generate(self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline) -> Completion:
+    async def generate(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        deadline: Deadline,
+        scope: str | None = None,
+    ) -> Completion:
         """The same without the pieces in between. Cancelling the call stops the engine. Raises what `stream` raises."""
-        async with aclosing(self.stream(messages, params, deadline)) as events:
+        async with aclosing(self.stream(messages, params, deadline, scope)) as events:
             async for event in events:
                 if isinstance(event, Completion):
                     return event

@@ -17,6 +17,7 @@ from service_chat.engines.protocol import (
     ChatMessage,
     Delta,
     Engine,
+    EngineLoad,
     EngineState,
     EngineStatus,
     ModelInfo,
@@ -30,6 +31,8 @@ from serving.deadline import Deadline
 from serving.errors import DependencyFailed, NotReady
 
 _CONNECT_S = 5.0
+#: Requests put to the server at the same time; it has a queue of its own.
+_SLOTS = 16
 #: Of a refusal, this many bytes are read to find out why.
 _REFUSAL_BYTES = 16_384
 #: How servers name a prompt that does not fit, in `code` or `type` of the error: OpenAI, llama-server.
@@ -74,13 +77,25 @@ class RemoteEngine(Engine):
         return EngineStatus(self._state, model=ModelInfo(self._config.model))
 
     @override
+    def load(self) -> EngineLoad:
+        return EngineLoad(slots=_SLOTS)
+
+    @override
+    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        return None  # its tokens are its own
+
+    @override
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
         self._watchers.append(call)
         call(self.status())
 
     @override
     async def stream(
-        self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        deadline: Deadline,
+        scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         if self._state is not EngineState.READY:
             raise NotReady("The engine is closed.")

@@ -10,6 +10,7 @@ from service_chat.engines.protocol import (
     Completion,
     Delta,
     Engine,
+    EngineLoad,
     EngineState,
     EngineStatus,
     FinishReason,
@@ -31,6 +32,10 @@ class FakeEngine(Engine):
         self.gate.set()
         self.stopped_early = 0
         self.error: Exception | None = None
+        #: What `load` and `count` say.
+        self.busy = EngineLoad(slots=1)
+        self.counted: int | None = 10
+        self.scopes: list[str | None] = []
 
     @override
     async def start(self) -> None:
@@ -45,14 +50,27 @@ class FakeEngine(Engine):
         return self.now
 
     @override
+    def load(self) -> EngineLoad:
+        return self.busy
+
+    @override
+    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        return self.counted
+
+    @override
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
         call(self.now)
 
     @override
     async def stream(
-        self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        deadline: Deadline,
+        scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         self.asked.append(tuple(messages))
+        self.scopes.append(scope)
         try:
             yield Prefill(0, 10)
             await self.gate.wait()

@@ -31,6 +31,7 @@ from service_chat.engines.protocol import (
     ChatMessage,
     Completion,
     Engine,
+    EngineLoad,
     EngineState,
     EngineStatus,
     FinishReason,
@@ -90,6 +91,14 @@ class GgufEngine(Engine, ChildListener):
         return self._status
 
     @override
+    def load(self) -> EngineLoad:
+        return EngineLoad(busy=int(self._running is not None))
+
+    @override
+    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        return None
+
+    @override
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
         self._watchers.append(call)
         call(self._status)
@@ -101,7 +110,11 @@ class GgufEngine(Engine, ChildListener):
 
     @override
     async def stream(
-        self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        deadline: Deadline,
+        scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         deadline.check()
         request = self._submit(messages, params)
