@@ -16,13 +16,13 @@ from typing_extensions import override
 
 from service_chat.engines.gguf.messages import (
     Cancel,
-    Done,
+    Counted,
     EngineConfig,
-    Failed,
     LoadFailed,
     Loading,
+    Outcome,
     Ready,
-    Step,
+    Stepped,
     Submit,
 )
 from service_chat.engines.gguf.threads import engine_environment
@@ -117,7 +117,7 @@ class GgufEngine(Engine, ChildListener):
         scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         deadline.check()
-        request = self._submit(messages, params)
+        request = self._submit(messages, params, scope)
         begun, queue_ms = self._clock.monotonic(), 0.0
         try:
             first = True
@@ -136,13 +136,13 @@ class GgufEngine(Engine, ChildListener):
                 self._running = None
                 self._child.send(Cancel(request.id))
 
-    def _submit(self, messages: Sequence[ChatMessage], params: SamplingParams) -> _Request:
+    def _submit(self, messages: Sequence[ChatMessage], params: SamplingParams, scope: str | None) -> _Request:
         if not self._status.ready:
             raise NotReady(retry_after_s=self._retry_after_s())
         if self._running is not None:
             raise QueueFull("The engine is at work on another request.", retry_after_s=1)
         request = _Request(next(self._ids))
-        if not self._child.send(Submit(request.id, tuple(messages), params)):
+        if not self._child.send(Submit(request.id, tuple(messages), params, scope)):
             raise NotReady(retry_after_s=self._retry_after_s())
         self._running = request
         return request
@@ -163,14 +163,9 @@ class GgufEngine(Engine, ChildListener):
     @override
     def on_message(self, message: object) -> None:
         match message:
-            case Step():
-                self._deliver(message.request_id, message.event)
-            case Done():
-                if self._status.failures and message.completion.finish_reason is not FinishReason.CANCELLED:
-                    self._become(replace(self._status, failures=0))  # it works: what failed before counts no longer
-                self._deliver(message.request_id, message.completion)
-            case Failed():
-                self._deliver(message.request_id, message.error)
+            case Stepped():
+                for request_id, outcome in message.outcomes:
+                    self._deliver(request_id, outcome)
             case Loading():
                 progress = Progress(message.phase, message.percent, message.eta_s)
                 self._become(replace(self._status, progress=progress))
@@ -216,9 +211,12 @@ class GgufEngine(Engine, ChildListener):
         if self._ready_at is not None and self._clock.monotonic() - self._ready_at >= _SETTLED_S:
             self._status = replace(self._status, failures=0)
 
-    def _deliver(self, request_id: int, event: StreamEvent | SluiceError) -> None:
+    def _deliver(self, request_id: int, event: Outcome) -> None:
+        finished = isinstance(event, Completion) and event.finish_reason is not FinishReason.CANCELLED
+        if finished and self._status.failures:
+            self._become(replace(self._status, failures=0))  # it works: what failed before counts no longer
         request = self._running
-        if request is None or request.id != request_id:
+        if request is None or request.id != request_id or isinstance(event, Counted):
             return  # cancelled a moment ago
         if isinstance(event, Completion | SluiceError):
             self._running = None

@@ -14,14 +14,14 @@ from pathlib import Path
 
 from service_chat.engines.gguf.messages import (
     Cancel,
-    Done,
+    Count,
+    Counted,
     EngineConfig,
-    Failed,
-    FromEngine,
     LoadFailed,
     Loading,
+    Outcome,
     Ready,
-    Step,
+    Stepped,
     Submit,
 )
 from service_chat.engines.gguf.threads import spin_in_words, thread_plan
@@ -29,6 +29,7 @@ from service_chat.engines.protocol import (
     ChatMessage,
     Completion,
     Delta,
+    EngineLoad,
     FinishReason,
     ModelInfo,
     Prefill,
@@ -57,11 +58,13 @@ def serve(channel: Channel, config: EngineConfig) -> None:
     except SluiceError as error:
         channel.send(LoadFailed(error.message))
         sys.exit(1)
-    channel.send(Ready(engine.info))
+    channel.send(Ready(engine.info, EngineLoad()))
     while True:
         message = channel.receive()
         if isinstance(message, Submit):
             _answer(channel, engine, message)
+        elif isinstance(message, Count):
+            _tell(channel, message.request_id, engine.count(message), busy=0)
 
 
 class _Engine:
@@ -95,6 +98,14 @@ class _Engine:
     def generate(self, messages: Sequence[ChatMessage], params: SamplingParams) -> Steps:
         return self._generate(self._context, messages, params)
 
+    def count(self, asked: Count) -> Outcome:
+        try:
+            return Counted(len(self._context.prompt(asked.messages)))
+        except SluiceError as error:
+            return error
+        except Exception as error:  # as in `_answer`
+            return WorkFailed(reason=type(error).__name__)
+
 
 def _answer(channel: Channel, engine: _Engine, request: Submit) -> None:
     progress = _Progress(channel, request.request_id)
@@ -105,14 +116,20 @@ def _answer(channel: Channel, engine: _Engine, request: Submit) -> None:
                 if isinstance(event, Completion):
                     return  # before the pipe is read again: the next request may be in it already
                 message = channel.receive(timeout_s=0)
+                if isinstance(message, Count):
+                    _tell(channel, message.request_id, engine.count(message), busy=1)
                 if isinstance(message, Cancel) and message.request_id == request.request_id:
                     progress.cancelled()
                     return
     except SluiceError as error:
-        channel.send(Failed(request.request_id, error))
+        _tell(channel, request.request_id, error, busy=0)
     except Exception as error:  # the process lives on: a defect in one request is no reason to load the model again
         # The words of the error stay here: they may quote the prompt.
-        channel.send(Failed(request.request_id, WorkFailed(reason=type(error).__name__)))
+        _tell(channel, request.request_id, WorkFailed(reason=type(error).__name__), busy=0)
+
+
+def _tell(channel: Channel, request_id: int, outcome: Outcome, busy: int) -> None:
+    channel.send(Stepped(((request_id, outcome),), EngineLoad(busy=busy)))
 
 
 class _Progress:
@@ -128,7 +145,7 @@ class _Progress:
         match event:
             case Prefill():
                 self._prompt_tokens = event.total
-                self._send(Step(self._id, event))
+                self._send(event)
             case Delta():
                 self._text += event.text
                 self._tokens = event.tokens
@@ -136,7 +153,7 @@ class _Progress:
                     self._flush()
             case Completion():
                 self._flush()
-                self._send(Done(self._id, event))
+                self._send(event)
             case None:
                 pass
 
@@ -145,17 +162,17 @@ class _Progress:
         said = "".join(self._all)
         timings = Timings(0.0, 0.0, 0.0)
         completion = Completion(said, FinishReason.CANCELLED, self._prompt_tokens, self._tokens, timings)
-        self._send(Done(self._id, completion))
+        self._send(completion)
 
     def _flush(self) -> None:
         if self._text:
-            self._send(Step(self._id, Delta(self._text, self._tokens)))
+            self._send(Delta(self._text, self._tokens))
             self._all.append(self._text)
             self._text = ""
             self._next_at = time.monotonic() + _SEND_EVERY_S
 
-    def _send(self, message: FromEngine) -> None:
-        self._channel.send(message)
+    def _send(self, event: StreamEvent) -> None:
+        _tell(self._channel, self._id, event, busy=int(not isinstance(event, Completion)))
 
 
 class LoadReporter:

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from service_chat.engines.gguf.messages import Done, EngineConfig, LoadFailed, Ready
+from service_chat.engines.gguf.messages import EngineConfig, LoadFailed, Ready, Stepped
 from service_chat.engines.gguf.process import RESTARTS, GgufEngine
-from service_chat.engines.protocol import Completion, EngineState, FinishReason, ModelInfo, Timings
+from service_chat.engines.protocol import Completion, EngineLoad, EngineState, FinishReason, ModelInfo, Timings
 from service_chat.models.manifest import LocalFile, ModelFile
 from service_chat.services.readiness import GIVE_UP_AFTER, given_up
 from serving.child import ChildExit
 from tests.fakes.clock import ManualClock
 
-READY = Ready(ModelInfo("m.gguf"))
+READY = Ready(ModelInfo("m.gguf"), EngineLoad())
 KILLED = ChildExit(pid=4, code=-9, failures=1, hung=False)
 
 
-def done(reason: FinishReason = FinishReason.STOP) -> Done:
-    return Done(1, Completion("Rest.", reason, 10, 2, Timings(0, 0, 0)))
+def done(reason: FinishReason = FinishReason.STOP) -> Stepped:
+    return Stepped(((1, Completion("Rest.", reason, 10, 2, Timings(0, 0, 0))),), EngineLoad())
 
 
 @pytest.fixture
