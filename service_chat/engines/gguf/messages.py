@@ -59,7 +59,10 @@ class Submit:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Nobody waits for this request any more, be it submitted or counted. Unknown and finished ones are ignored."""
+    """Nobody waits for this request any more; it ends with a Completion that says CANCELLED, at the next step.
+
+    Unknown and finished ones are ignored. A child that never says that it ended is thought to sit on it, and replaced.
+    """
 
     request_id: int
 
