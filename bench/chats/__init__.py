@@ -1,0 +1,1 @@
+"""What `bench.triage` measures the chat service with: a model of the right size, peers, callers, and the promises."""
