@@ -32,6 +32,13 @@ engine_ready = _event(
     "The model is loaded and warm.",
     *("llm_mode", "model", "sha256", "n_ctx", "n_threads", "threads_from", "spin", "system_info", "load_ms"),
 )
+engine_stuck = _event(
+    "engine_stuck",
+    "The engine sits on a request for which nobody waits any more: its process is killed and started anew.",
+    "pid",
+    "overdue_s",
+    level=ERROR,
+)
 engine_restarts_keep_failing = _event(
     "engine_restarts_keep_failing", "The engine does not come back; the service is not ready.", "failures", level=ERROR
 )

@@ -1,11 +1,12 @@
-"""The local engine as the service sees it: llama.cpp in a child process, one request at a time.
+"""The local engine as the service sees it: llama.cpp in a child process, several requests at a time.
 
 Made by `service_chat.wiring`. The child (`worker.serve`) fetches and loads the model in the background and is replaced
-when it dies; the request that was in it fails with ChildDied, everything else goes on. Who waits for the engine waits
-in a lane outside: a second request at the same time is refused here. All of this runs on the event loop.
+when it dies or hangs; the requests that were in it fail with ChildDied, everything else goes on. Who waits for a slot
+waits in a lane outside: a request more than there are slots is refused here. All of this runs on the event loop.
 """
 
 import asyncio
+import contextvars
 import itertools
 import math
 import os
@@ -14,9 +15,10 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from service_chat.engines.gguf.live import LiveRequest, LiveRequests, Patience
 from service_chat.engines.gguf.messages import (
     Cancel,
-    Counted,
+    Count,
     EngineConfig,
     LoadFailed,
     Loading,
@@ -38,8 +40,9 @@ from service_chat.engines.protocol import (
     SamplingParams,
     StreamEvent,
 )
+from service_chat.events import engine_stuck
 from serving import events
-from serving.child import Child, ChildExit, ChildListener, RestartPolicy
+from serving.child import Channel, Child, ChildExit, ChildListener, RestartPolicy
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import ChildDied, NotReady, QueueFull, SluiceError, WorkFailed
@@ -50,39 +53,48 @@ from serving.lifecycle import Progress
 RESTARTS = RestartPolicy(first_wait_s=0.1, max_wait_s=30.0)
 #: Ready for this long, in seconds, an engine has put its failures behind it, also when nobody asked it anything.
 _SETTLED_S = 30.0
+_LOOK_EVERY_S = 1.0
 _NAME = "engine"
 
 
-class _Request:
-    def __init__(self, request_id: int) -> None:
-        self.id = request_id
-        self.events: asyncio.Queue[StreamEvent | SluiceError] = asyncio.Queue()
-
-
 class GgufEngine(Engine, ChildListener):
-    def __init__(self, config: EngineConfig, clock: Clock, restarts: RestartPolicy = RESTARTS) -> None:
-        self._clock, self._restarts = clock, restarts
+    def __init__(
+        self,
+        config: EngineConfig,
+        clock: Clock,
+        restarts: RestartPolicy = RESTARTS,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+        entry: Callable[[Channel, EngineConfig], None] = serve,
+    ) -> None:
+        self.config = config
+        self._clock, self._restarts, self._patience = clock, restarts, patience
         self._child: Child[EngineConfig] = Child(
-            _NAME, serve, config, self, clock, restarts, engine_environment(os.environ)
+            _NAME, entry, config, self, clock, restarts, engine_environment(os.environ)
         )
         self._ids = itertools.count(1)
-        self._running: _Request | None = None
+        self._live = LiveRequests(patience)
+        self._load = EngineLoad(slots=config.slots)
         self._watchers: list[Callable[[EngineStatus], None]] = []
         self._status = EngineStatus(EngineState.LOADING, Progress("starting"))
         self._ready_at: float | None = None  #: of the present life
         self._was_ready = False
-        self._load_error: str | None = None
+        self._why: str | None = None  #: the present life ends, as far as somebody said so
+        self._watchdog: asyncio.Task[None] | None = None
 
     # --- the port -------------------------------------------------------------------------------------------------
 
     @override
     async def start(self) -> None:
         await self._child.__aenter__()
+        # In a context of its own, as the child: whoever starts an engine in a request is not what it logs for.
+        self._watchdog = asyncio.create_task(self._watch(), name="engine-watchdog", context=contextvars.Context())
 
     @override
     async def aclose(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
         await self._child.aclose()
-        self._fail_running(WorkFailed("The engine was closed."))
+        self._live.fail_all(lambda: WorkFailed("The engine was closed."))
         self._become(replace(self._status, state=EngineState.STOPPED, progress=None))
 
     @override
@@ -92,11 +104,11 @@ class GgufEngine(Engine, ChildListener):
 
     @override
     def load(self) -> EngineLoad:
-        return EngineLoad(busy=int(self._running is not None))
-
-    @override
-    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
-        return None
+        """As of its last step, but for `busy`: what was submitted or left since then is counted."""
+        busy = self._live.chats
+        if busy:
+            return replace(self._load, busy=busy)
+        return replace(self._load, busy=0, prompt_tokens_left=0, answer_tokens_left=0)
 
     @override
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
@@ -109,6 +121,15 @@ class GgufEngine(Engine, ChildListener):
         return self._child.pid
 
     @override
+    async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        if not self._status.ready:
+            raise NotReady(retry_after_s=self._retry_after_s())
+        request_id, answer = next(self._ids), asyncio.get_running_loop().create_future()
+        if not self._child.send(Count(request_id, tuple(messages))):
+            raise NotReady(retry_after_s=self._retry_after_s())
+        return await self._live.counted(request_id, answer)
+
+    @override
     async def stream(
         self,
         messages: Sequence[ChatMessage],
@@ -117,10 +138,9 @@ class GgufEngine(Engine, ChildListener):
         scope: str | None = None,
     ) -> AsyncGenerator[StreamEvent, None]:
         deadline.check()
-        request = self._submit(messages, params, scope)
-        begun, queue_ms = self._clock.monotonic(), 0.0
+        request = self._submit(messages, params, deadline, scope)
+        begun, queue_ms, first = self._clock.monotonic(), 0.0, True
         try:
-            first = True
             while True:
                 event = await deadline.bound(request.events.get())
                 if isinstance(event, SluiceError):
@@ -132,19 +152,20 @@ class GgufEngine(Engine, ChildListener):
                     return
                 yield event
         finally:
-            if self._running is request:  # left before the end: nobody waits for the rest
-                self._running = None
+            if self._live.leave(request, self._clock.monotonic()):  # before its end: nobody waits for the rest
                 self._child.send(Cancel(request.id))
 
-    def _submit(self, messages: Sequence[ChatMessage], params: SamplingParams, scope: str | None) -> _Request:
+    def _submit(
+        self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline, scope: str | None
+    ) -> LiveRequest:
         if not self._status.ready:
             raise NotReady(retry_after_s=self._retry_after_s())
-        if self._running is not None:
-            raise QueueFull("The engine is at work on another request.", retry_after_s=1)
-        request = _Request(next(self._ids))
+        if self._live.chats >= self._load.slots:
+            raise QueueFull("The engine is at work on as many requests as it has slots.", retry_after_s=1)
+        request = LiveRequest(next(self._ids), deadline.at)
         if not self._child.send(Submit(request.id, tuple(messages), params, scope)):
             raise NotReady(retry_after_s=self._retry_after_s())
-        self._running = request
+        self._live.enter(request)
         return request
 
     def _retry_after_s(self) -> int:
@@ -157,13 +178,14 @@ class GgufEngine(Engine, ChildListener):
     @override
     def on_start(self, pid: int) -> None:
         events.child_started(child=_NAME, pid=pid, start=self._child.starts)
-        self._load_error = None
+        self._why = None
         self._become(replace(self._status, starts=self._child.starts, progress=Progress("starting")))
 
     @override
     def on_message(self, message: object) -> None:
         match message:
             case Stepped():
+                self._load = message.load
                 for request_id, outcome in message.outcomes:
                     self._deliver(request_id, outcome)
             case Loading():
@@ -171,7 +193,9 @@ class GgufEngine(Engine, ChildListener):
                 self._become(replace(self._status, progress=progress))
             case Ready():
                 self._was_ready, self._ready_at = True, self._clock.monotonic()
+                self._load = _with_rates(message.load, self._load)
                 self._child.forgive()
+                self._child.expect_signs_every(self._patience.silence_s)
                 self._become(
                     EngineStatus(
                         EngineState.READY,
@@ -181,7 +205,7 @@ class GgufEngine(Engine, ChildListener):
                     )
                 )
             case LoadFailed():
-                self._load_error = message.reason
+                self._why = message.reason
             case _:
                 raise TypeError(f"the engine sent {type(message).__name__}")
 
@@ -191,13 +215,14 @@ class GgufEngine(Engine, ChildListener):
         self._ready_at = None
         wait_s, failures = self._restarts.wait(ended.failures), self._status.failures + 1
         events.child_exited(child=_NAME, pid=ended.pid, reason=ended.reason, failures=failures, wait_s=round(wait_s, 1))
-        self._fail_running(ChildDied(retry_after_s=2))
+        self._live.fail_all(lambda: ChildDied(retry_after_s=2))
+        self._load = _with_rates(EngineLoad(slots=self._load.slots), self._load)
         self._become(
             replace(
                 self._status,
                 # Before the first success nobody counts on it: that is a failed start, not a restart.
                 state=EngineState.RESTARTING if self._was_ready else EngineState.FAILED,
-                reason=self._load_error or f"engine process {_in_words(ended)}",
+                reason=self._why or f"engine process {_in_words(ended)}",
                 progress=None,
                 failures=failures,
             )
@@ -207,29 +232,39 @@ class GgufEngine(Engine, ChildListener):
     def on_stderr(self, line: str) -> None:
         events.child_stderr(child=_NAME, line=line)
 
+    def _deliver(self, request_id: int, outcome: Outcome) -> None:
+        done = isinstance(outcome, Completion) and outcome.finish_reason is not FinishReason.CANCELLED
+        if done and self._status.failures:
+            self._become(replace(self._status, failures=0))  # it works: what failed before counts no longer
+        self._live.deliver(request_id, outcome)
+
     def _settle(self) -> None:
         if self._ready_at is not None and self._clock.monotonic() - self._ready_at >= _SETTLED_S:
             self._status = replace(self._status, failures=0)
-
-    def _deliver(self, request_id: int, event: Outcome) -> None:
-        finished = isinstance(event, Completion) and event.finish_reason is not FinishReason.CANCELLED
-        if finished and self._status.failures:
-            self._become(replace(self._status, failures=0))  # it works: what failed before counts no longer
-        request = self._running
-        if request is None or request.id != request_id or isinstance(event, Counted):
-            return  # cancelled a moment ago
-        if isinstance(event, Completion | SluiceError):
-            self._running = None
-        request.events.put_nowait(event)
-
-    def _fail_running(self, error: SluiceError) -> None:
-        if self._running is not None:
-            self._deliver(self._running.id, error)
 
     def _become(self, status: EngineStatus) -> None:
         self._status = status
         for call in self._watchers:
             call(status)
+
+    async def _watch(self) -> None:
+        """The child's silence is watched by `Child`; this is for one that beats and yet does not let go."""
+        while True:
+            await self._clock.sleep(_LOOK_EVERY_S)
+            overdue_s = self._live.overdue_s(self._clock.monotonic())
+            if overdue_s is not None and self._why is None:
+                engine_stuck(pid=self.pid, overdue_s=round(overdue_s, 1))
+                self._why = "engine process sat on a request for which nobody waited any more, killed"
+                self._child.kill()
+
+
+def _with_rates(load: EngineLoad, before: EngineLoad) -> EngineLoad:
+    """A new process of the same model is as fast as the last one, until it has measured itself."""
+    return replace(
+        load,
+        prefill_rate=load.prefill_rate or before.prefill_rate,
+        decode_rate=load.decode_rate or before.decode_rate,
+    )
 
 
 def _in_words(ended: ChildExit) -> str:
