@@ -65,6 +65,24 @@ class ChatSettings(ServiceSettings):
         0, ge=0, le=512, description="Threads of llama.cpp. 0: the least of CPU affinity and cgroup quota."
     )
     gguf_max_tokens: int = Field(512, ge=1, le=8192, description="Longest answer, in tokens.")
+    gguf_slots: int = Field(
+        4, ge=1, le=64, description="Chats that are answered at the same time. Fours suit the kernels: 4, 8 or 16."
+    )
+    gguf_prefill_chunk: int = Field(
+        64, ge=8, le=4096, description="Prompt tokens read in one step while answers are written; bounds their stall."
+    )
+    gguf_prefill_chunk_quiet: int = Field(
+        256, ge=8, le=4096, description="The same while no answer is written; bounds how long a cancel waits."
+    )
+    gguf_kv_cells: int = Field(
+        0, ge=0, le=4_194_304, description="Tokens the cache holds for all chats together. 0: from slots and context."
+    )
+    gguf_prefixes: int = Field(
+        4, ge=0, le=64, description="Patients whose record stays read in the cache for their next question."
+    )
+    gguf_draft: Literal["auto", "on", "off"] = Field(
+        "auto", description="Guess tokens from the prompt and check several in one step; auto: while that is faster."
+    )
     llm_temperature: float = Field(0.2, ge=0, le=2, description="Sampling temperature; 0 takes the likeliest token.")
     llm_seed: int = Field(7, ge=0, description="Seed of the sampling: the same question gets the same answer.")
 
@@ -81,7 +99,13 @@ class ChatSettings(ServiceSettings):
     triage_deadline_seconds: float = Field(
         570.0, gt=0, le=3600, description="Longest a triage may take; below a balancer's idle timeout of 600 s."
     )
-    triage_queue_maxsize: int = Field(16, ge=1, le=10_000, description="Requests that may wait; one more gets 429.")
+    triage_queue_maxsize: int = Field(
+        16,
+        ge=1,
+        le=10_000,
+        validation_alias=AliasChoices("triage_queue_maxsize", "queue_maxsize"),
+        description="Chats that may wait for each engine; one more gets 429, and so does one that would wait too long.",
+    )
     max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
     compat_errors: bool = Field(False, description="Error bodies in the predecessor's shape: an object under `detail`.")
 
@@ -135,6 +159,10 @@ class ChatSettings(ServiceSettings):
             raise ValueError("GGUF_PATH and MODEL_SOURCE both name a model: set one of them")
         if self.gguf_max_tokens >= self.gguf_n_ctx:
             raise ValueError("GGUF_MAX_TOKENS must leave room for a prompt within GGUF_N_CTX")
+        if 0 < self.gguf_kv_cells < self.gguf_n_ctx:
+            raise ValueError("GGUF_KV_CELLS must hold at least one chat of GGUF_N_CTX tokens, or be 0")
+        if self.gguf_prefill_chunk_quiet < self.gguf_prefill_chunk:
+            raise ValueError("GGUF_PREFILL_CHUNK_QUIET must not be smaller than GGUF_PREFILL_CHUNK")
         return self
 
     @property

@@ -12,7 +12,8 @@ from service_chat.records.ports import AllergyStatus, Observation, PatientRecord
 
 PROMPT_VERSION = "1"
 
-_SYSTEM = (
+#: The same for every question, so that an engine may read it once.
+SYSTEM = (
     "You help a patient understand their own health record. Answer the question in plain words, in at most 150 words. "
     "Use only what the record and the question say; where the record does not say, write: not in the record. "
     "Do not diagnose and do not change or dose medicines. Name warning signs that need a clinician now. "
@@ -26,7 +27,7 @@ _MOST = 12
 def triage_messages(record: PatientRecord, query: str) -> tuple[ChatMessage, ...]:
     facts = "\n".join(record_lines(record))
     return (
-        ChatMessage("system", _SYSTEM),
+        ChatMessage("system", SYSTEM),
         ChatMessage("user", f"Record:\n{facts}\n\nQuestion:\n{query}"),
     )
 
