@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class ContestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A server and how it is started; `{port}` in the command is replaced."""
+    """A server and how it is started; `{port}` in the command and in the environment is replaced."""
 
     name: str
     command: tuple[str, ...]
@@ -121,6 +121,24 @@ def running(contestant: Contestant, cores: frozenset[int], body: Path, logs: Pat
     Raises:
         ContestFailed: it ended before it answered, or did not answer in time.
     """
+
+    def has_forecast(server: Running) -> None:
+        # A front may be healthy while its workers still load.
+        forecasts(server, [body])
+
+    with started(contestant, cores, logs, has_forecast) as server:
+        yield server
+
+
+@contextmanager
+def started(
+    contestant: Contestant, cores: frozenset[int], logs: Path, check: Callable[[Running], None]
+) -> Iterator[Running]:
+    """The server, pinned to `cores`, once `check` raises ContestFailed no more; stopped as `running` says.
+
+    Raises:
+        ContestFailed: it ended before that, or took too long.
+    """
     port = free_port()
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     log = logs / f"{contestant.name}.log"
@@ -128,7 +146,7 @@ def running(contestant: Contestant, cores: frozenset[int], body: Path, logs: Pat
         process = subprocess.Popen(
             [part.replace("{port}", str(port)) for part in contestant.command],
             cwd=ROOT,
-            env={**inherited, **contestant.environ},
+            env={**inherited, **{name: each.replace("{port}", str(port)) for name, each in contestant.environ.items()}},
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -136,7 +154,7 @@ def running(contestant: Contestant, cores: frozenset[int], body: Path, logs: Pat
         )
     server = Running(contestant, port, process.pid)
     try:
-        _wait_until_ready(server, process, body, log)
+        _wait_until_ready(server, process, check, log)
         yield server
     finally:
         process.send_signal(contestant.stop)
@@ -148,12 +166,13 @@ def running(contestant: Contestant, cores: frozenset[int], body: Path, logs: Pat
         process.wait()
 
 
-def _wait_until_ready(server: Running, process: "subprocess.Popen[bytes]", body: Path, log: Path) -> None:
-    """Until it has forecast: a front may be healthy while its workers still load."""
-    give_up = time.monotonic() + READY_WITHIN_S
+def _wait_until_ready(
+    server: Running, process: "subprocess.Popen[bytes]", check: Callable[[Running], None], log: Path
+) -> None:
+    give_up, last_word = time.monotonic() + READY_WITHIN_S, ""
     while process.poll() is None and time.monotonic() < give_up:
         try:
-            forecasts(server, [body])
+            check(server)
             return
         except ContestFailed as failure:
             last_word = str(failure)

@@ -44,21 +44,21 @@ def peers_python() -> Path:
     if python.exists() and mark.is_file() and mark.read_text() == recipe:
         return python
     print(f"Installing the peers, once: {', '.join((*PINNED, *SHARED))}", file=sys.stderr, flush=True)
-    venv.create(folder, clear=True, with_pip=not _has_uv())
+    venv.create(folder, clear=True, with_pip=not has_uv())
     if TORCH_INDEX:
         # Should that index not answer, the default one has a build as well, only a much larger one.
         torch = next(each for each in PINNED if each.startswith("torch"))
-        _install(python, ["--no-deps", "--index-url", TORCH_INDEX, torch])
-    failure = _install(python, asked)
+        install(python, ["--no-deps", "--index-url", TORCH_INDEX, torch])
+    failure = install(python, asked)
     if failure:
         raise PeersMissing(f"The peers' packages could not be installed:\n{failure}")
     mark.write_text(recipe)
     return python
 
 
-def _install(python: Path, arguments: Sequence[str]) -> str:
+def install(python: Path, arguments: Sequence[str]) -> str:
     """Empty when it went well, else what the installer said."""
-    if _has_uv():
+    if has_uv():
         command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
     else:
         command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -74,7 +74,7 @@ def _install(python: Path, arguments: Sequence[str]) -> str:
     return "" if done.returncode == 0 else done.stderr.strip()[-2000:] or f"status {done.returncode}"
 
 
-def _has_uv() -> bool:
+def has_uv() -> bool:
     asked = subprocess.run([sys.executable, "-m", "uv", "--version"], capture_output=True, check=False)
     return asked.returncode == 0
 

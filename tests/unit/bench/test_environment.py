@@ -23,12 +23,12 @@ class Installer:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(environment, "TORCH_INDEX", "")
-    monkeypatch.setattr(environment, "_has_uv", lambda: True)  # an environment without pip is made faster
+    monkeypatch.setattr(environment, "has_uv", lambda: True)  # an environment without pip is made faster
 
 
 def installing(monkeypatch: pytest.MonkeyPatch, *failures: str) -> Installer:
     installer = Installer(*failures)
-    monkeypatch.setattr(environment, "_install", installer)
+    monkeypatch.setattr(environment, "install", installer)
     return installer
 
 

@@ -1,0 +1,1 @@
+"""The servers that the chat service is measured beside. They run in an environment of their own; see `environment`."""
