@@ -106,6 +106,18 @@ class ChatSettings(ServiceSettings):
         validation_alias=AliasChoices("triage_queue_maxsize", "queue_maxsize"),
         description="Chats that may wait for each engine; one more gets 429, and so does one that would wait too long.",
     )
+    triage_grace_seconds: float = Field(
+        15.0,
+        ge=0.1,
+        le=600,
+        description="How long a question goes on whose caller hung up: somebody may come back for it.",
+    )
+    triage_keep_seconds: float = Field(
+        600.0, ge=1, le=86_400, description="How long a finished answer can be fetched again at /triage/{job_id}."
+    )
+    triage_keep_jobs: int = Field(
+        1000, ge=1, le=100_000, description="Finished answers that are kept, in memory; the oldest go first."
+    )
     max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
     compat_errors: bool = Field(False, description="Error bodies in the predecessor's shape: an object under `detail`.")
 
