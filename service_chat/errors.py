@@ -4,10 +4,11 @@ InvalidInput
 ├── ModeNotAllowed    `llm_mode` names an engine that this deployment does not offer (HTTP answers 422)
 └── PromptTooLong     the prompt leaves the model no room for an answer; raised by engines
 NotFound
-└── PatientNotFound   no record with this number
+├── PatientNotFound   no record with this number
+└── ModelNotFound     `model` names none that is on offer here; only the OpenAI door asks by name
 """
 
-from serving.errors import InvalidInput, NotFound
+from serving.errors import CallerGone, InvalidInput, NotFound
 
 
 class ModeNotAllowed(InvalidInput):
@@ -24,3 +25,23 @@ class PromptTooLong(InvalidInput):
 class PatientNotFound(NotFound):
     code = "patient_not_found"
     default_message = "Patient not found."
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+    default_message = "There is no such model here."
+
+
+class IdempotencyKeyReused(InvalidInput):
+    code = "idempotency_key_reused"
+    default_message = "This Idempotency-Key came with another question before."
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+    default_message = "There is no such job, or not any more: finished ones are kept for a while only."
+
+
+class JobCancelled(CallerGone):
+    code = "cancelled"
+    default_message = "The question was taken back."
