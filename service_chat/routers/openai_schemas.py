@@ -48,6 +48,11 @@ def _role(value: object) -> object:
     return "system" if value == "developer" else value
 
 
+def _whole(value: object) -> object:
+    """JSON has one kind of number: 7.0 is as good a seed as 7."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 _PART = {
     "type": "object",
     "required": ["type", "text"],
@@ -71,6 +76,8 @@ StopStrings = Annotated[
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     WithJsonSchema(_STOP_SCHEMA),
 ]
+#: Behind the bounds, or the document would lose them.
+_WHOLE = BeforeValidator(_whole)
 Name = Annotated[str | None, Field(max_length=512)]
 
 
@@ -127,12 +134,18 @@ class StreamOptions(_Strict):
 class ChatCompletionRequest(_Strict):
     model: str = Field(DEFAULT, max_length=256, description="A model's id, a mode on offer, or `default`.")
     messages: list[Message] = Field(min_length=1)
-    max_tokens: int | None = Field(None, ge=1, le=2**31 - 1, description="Default: GGUF_MAX_TOKENS.")
-    max_completion_tokens: int | None = Field(None, ge=1, le=2**31 - 1, description="Goes before max_tokens.")
+    max_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE] | None = Field(
+        None, description="Default: GGUF_MAX_TOKENS."
+    )
+    max_completion_tokens: Annotated[int, Field(ge=1, le=2**31 - 1), _WHOLE] | None = Field(
+        None, description="Goes before max_tokens."
+    )
     temperature: float | None = Field(None, ge=0, le=2, description="Default: LLM_TEMPERATURE.")
     top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=0, le=2**31 - 1, description="Extension. 0 leaves all tokens in.")
-    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
+    top_k: Annotated[int, Field(ge=0, le=2**31 - 1), _WHOLE] | None = Field(
+        None, description="Extension. 0 leaves all tokens in."
+    )
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63), _WHOLE] | None = None
     stop: StopStrings = None
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     stream: bool | None = None

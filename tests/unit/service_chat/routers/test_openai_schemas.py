@@ -187,8 +187,8 @@ def test_a_seed_never_means_draw_one(seed: int) -> None:
     assert 0 <= drawn < 2**32 - 1
 
 
-def test_small_seeds_stay_as_they_are() -> None:
-    assert chat(seed=7).params.seed == 7
+def test_small_seeds_stay_as_they_are_however_the_number_is_written() -> None:
+    assert chat(seed=7).params.seed == chat(seed=7.0).params.seed == 7
 
 
 def test_the_cache_key_says_first_what_may_be_shared() -> None:
