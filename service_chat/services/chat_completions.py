@@ -18,6 +18,8 @@ from serving.lifecycle import Lifecycle
 
 #: The name for whatever this deployment is set to; many clients insist on sending one.
 DEFAULT = "default"
+#: Modes whose engine writes to a form. The others would write what they like, and nobody would notice at once.
+KEEPS_FORM = frozenset({"gguf"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class ChatCompletions:
         Raises (beside what `ChatLane.stream` raises):
             Draining: The process is going down.
             NotReady: The model is still loading, or will not come back.
-            InvalidInput: `max_tokens` alone is more than the model's context holds.
+            InvalidInput: `max_tokens` alone is more than the model's context holds, or a form is asked of an engine
+                that has none.
         """
         if self._lifecycle.closing:
             raise Draining(retry_after_s=1)
@@ -76,12 +79,7 @@ class ChatCompletions:
         if status.state is EngineState.LOADING:
             eta = status.progress.eta_s if status.progress is not None else None
             raise NotReady("The model is still loading.", retry_after_s=max(1, min(60, round(eta or 5))))
-        if model.n_ctx is not None and chat.params.max_tokens >= model.n_ctx:
-            raise InvalidInput(
-                f"The model's context holds {model.n_ctx} tokens, the prompt's among them: ask for a shorter answer.",
-                param="max_tokens",
-                n_ctx=model.n_ctx,
-            )
+        _check(model, chat.params)
         async with aclosing(lane.stream(chat, deadline)) as steps:
             async for step in steps:
                 yield step
@@ -93,3 +91,19 @@ class ChatCompletions:
             return Offered(mode, mode, None, None, default)
         aliases = (*default, *((mode,) if mode != info.name else ()))
         return Offered(mode, info.name, info.sha256, info.n_ctx, aliases)
+
+
+def _check(model: Offered, params: SamplingParams) -> None:
+    """What can be told without the engine. Raises InvalidInput."""
+    if model.n_ctx is not None and params.max_tokens >= model.n_ctx:
+        raise InvalidInput(
+            f"The model's context holds {model.n_ctx} tokens, the prompt's among them: ask for a shorter answer.",
+            param="max_tokens",
+            n_ctx=model.n_ctx,
+        )
+    if model.mode in KEEPS_FORM:
+        return
+    if params.json_schema is not None or params.grammar is not None:
+        raise InvalidInput(f"The mode {model.mode} writes free text only.")
+    if params.ignore_eos:
+        raise InvalidInput(f"The mode {model.mode} decides itself where its text ends.", param="ignore_eos")

@@ -114,6 +114,22 @@ async def test_an_answer_longer_than_the_context_is_refused_before_it_waits() ->
         assert len(await steps_of(h.completions, Chat(CHAT.messages, SamplingParams(max_tokens=255)))) > 1
 
 
+@pytest.mark.parametrize("mode", ["mock", "remote"])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        SamplingParams(max_tokens=8, json_schema="{}"),
+        SamplingParams(max_tokens=8, grammar='root ::= "a"'),
+        SamplingParams(max_tokens=8, ignore_eos=True),
+    ],
+)
+async def test_a_form_is_never_dropped_in_silence(mode: str, wish: SamplingParams) -> None:
+    async with house({mode: FakeEngine(), "gguf": FakeEngine()}) as h:
+        with pytest.raises(InvalidInput, match=mode):
+            await steps_of(h.completions, Chat(CHAT.messages, wish), mode)
+        assert len(await steps_of(h.completions, Chat(CHAT.messages, wish), "gguf")) > 1
+
+
 async def test_without_a_word_from_the_caller_there_is_no_penalty_and_no_fixed_seed() -> None:
     async with house() as h:
         defaults = h.completions.defaults
