@@ -21,8 +21,46 @@ inference_end = _span(
     *("elapsed_ms", "queue_ms", "prefill_ms", "decode_ms", "prompt_tokens", "completion_tokens", "finish_reason"),
 )
 request_completed = _span("request_completed", "The answer is on its way.", "degraded")
-request_abandoned = _span("request_abandoned", "The caller hung up; its place is free and the engine was told to stop.")
+request_abandoned = _span(
+    "request_abandoned",
+    "The caller hung up and nobody came back in time; its place is free and the engine was told to stop.",
+)
+request_cancelled = _span(
+    "request_cancelled", "The caller took its question back; its place is free and the engine was told to stop."
+)
 error = _span("error", "A triage request failed.", "error_type", "code", level=WARNING)
+
+chat_admitted = _event(
+    "chat_admitted",
+    "A chat got a place in its engine's lane; prompt_tokens is estimated, eta_s predicted.",
+    *("llm_mode", "depth", "prompt_tokens", "eta_s"),
+)
+chat_rejected = _event(
+    "chat_rejected",
+    "A chat got no place: too many wait, its turn would come too late, or the process goes down.",
+    *("llm_mode", "reason", "retry_after_s"),
+)
+chat_started = _event("chat_started", "A chat has a slot; the engine reads its prompt.", "llm_mode", "queue_ms")
+chat_first_token = _event(
+    "chat_first_token",
+    "The prompt is read and the answer begins; ttft_ms includes the wait.",
+    *("llm_mode", "prompt_tokens", "cached_tokens", "prefill_ms", "ttft_ms"),
+)
+chat_writing = _event(
+    "chat_writing", "A long answer is being written: every few seconds.", "llm_mode", "tokens", "tokens_per_s"
+)
+chat_done = _event(
+    "chat_done",
+    "The answer is whole.",
+    *("llm_mode", "finish_reason", "prompt_tokens", "cached_tokens", "completion_tokens"),
+    *("prefill_ms", "decode_ms", "tokens_per_s"),
+)
+chat_cancelled = _event(
+    "chat_cancelled",
+    "Nobody waits for a chat any more: its caller left or its deadline passed.",
+    *("llm_mode", "stage", "code", "tokens"),
+)
+chat_failed = _event("chat_failed", "A chat ended with an error.", "llm_mode", "stage", "code", level=WARNING)
 
 engine_state_changed = _event(
     "engine_state_changed", "The engine went from one state to the next.", "llm_mode", "state", "reason", "failures"

@@ -1,5 +1,6 @@
 """What the service is, and how it is. None of these touches the engine: they answer while it works."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from fastapi import APIRouter
@@ -7,7 +8,8 @@ from starlette.responses import JSONResponse
 
 from service_chat.engines.protocol import EngineStatus
 from service_chat.routers.schemas import Health, ModelHealth, Readiness, ServiceInfo
-from service_chat.services.steps import TriageLane
+from service_chat.services.chat_lane import ChatLane
+from service_chat.services.readiness import restarts_failed
 from serving.http.probes import readiness
 from serving.lifecycle import Lifecycle
 
@@ -15,7 +17,7 @@ from serving.lifecycle import Lifecycle
 class Observed(Protocol):
     """What these routes look at. `wiring` has it; they change nothing of it."""
 
-    lane: TriageLane
+    lanes: Mapping[str, ChatLane]
     lifecycle: Lifecycle
     default_mode: str
 
@@ -31,9 +33,20 @@ def operations_router(runtime: Observed, version: str, description: str) -> APIR
     async def info() -> ServiceInfo:
         return ServiceInfo(version=version, description=description, default_llm_mode=runtime.default_mode)
 
-    @router.get("/health", summary="Liveness: does the event loop turn?")
-    async def health() -> Health:
-        return Health(version=version)
+    @router.get(
+        "/health",
+        summary="Liveness: would a new process help?",
+        response_class=JSONResponse,
+        responses={200: {"model": Health}, 503: {"description": "An engine that was ready does not come back."}},
+    )
+    async def health() -> JSONResponse:
+        status = runtime.engine_status()
+        if status is not None and restarts_failed(status):
+            message = "The engine was ready and does not come back; a new process may have more luck."
+            return JSONResponse(
+                {"status": "failed", "service": "chat-api", "version": version, "message": message}, 503
+            )
+        return JSONResponse(Health(version=version).model_dump())
 
     @router.get(
         "/ready",
@@ -47,7 +60,7 @@ def operations_router(runtime: Observed, version: str, description: str) -> APIR
 
     @router.get("/health/model", summary="How far the model is, and which one it is")
     async def model() -> ModelHealth:
-        status, lane = runtime.engine_status(), runtime.lane.statistics()
+        status, lanes = runtime.engine_status(), [lane.statistics() for lane in runtime.lanes.values()]
         progress, info = (status.progress, status.model) if status is not None else (None, None)
         return ModelHealth(
             llm_mode=runtime.default_mode,
@@ -64,8 +77,8 @@ def operations_router(runtime: Observed, version: str, description: str) -> APIR
             system_info=info.system_info if info else None,
             starts=status.starts if status is not None else 0,
             failures=status.failures if status is not None else 0,
-            queue_depth=lane.depth,
-            running=lane.running,
+            queue_depth=sum(lane.depth for lane in lanes),
+            running=sum(lane.running for lane in lanes),
         )
 
     return router

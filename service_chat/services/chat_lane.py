@@ -1,25 +1,32 @@
 """A chat from the door to its last token: admission, the wait with its place in the queue, a slot, the text.
 
 Both doors (`triage`, `chat_completions`) speak to an engine through this and never to the engine itself. Each engine
-has a lane of its own, so that what waits for the local model never stands before a remote one.
+has a lane of its own, so that what waits for the local model never stands before a remote one. Who can not be answered
+before its deadline hears so at once: `outlook` predicts it. What becomes of the others is told by `chat_notes`.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from service_chat.engines.protocol import ChatMessage, Completion, Engine, SamplingParams, StreamEvent
+from service_chat.engines.protocol import ChatMessage, Completion, Engine, EngineState, SamplingParams, StreamEvent
+from service_chat.engines.room import check_room
+from service_chat.metrics import ChatMetrics
+from service_chat.services.chat_notes import ChatNotes
+from service_chat.services.outlook import LaneOutlook, Outlook, Place
 from service_chat.services.readiness import given_up
-from serving.admission import BoundedQueue, LaneStatistics, Ticket
+from serving.admission import BoundedQueue, LaneStatistics, Ticket, jittered
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
-from serving.errors import CallerGone, NotReady, SluiceError, WorkFailed
+from serving.errors import CallerGone, InvalidInput, NotReady, QueueFull, SluiceError, WorkFailed
 
 #: How often one who waits hears where it stands, in seconds.
 STATUS_EVERY_S = 5.0
+_LOOK_EVERY_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +53,25 @@ ChatStep: TypeAlias = Waiting | StreamEvent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Asked:
-    """What waits in the lane. The engine's events go into `steps`, then None when the ticket is settled."""
+    """What waits in the lane. `steps` gets (when, what): None as what is the slot, and None alone the end."""
 
     chat: Chat
-    steps: asyncio.Queue[StreamEvent | None] = field(default_factory=asyncio.Queue)
+    place: Place
+    steps: asyncio.Queue[tuple[float, StreamEvent | None] | None] = field(default_factory=asyncio.Queue)
 
 
 class ChatLane:
     """Open it as a context for as long as chats are to be answered."""
 
-    def __init__(self, mode: str, engine: Engine, capacity: int, slots: int, clock: Clock) -> None:
+    def __init__(
+        self, mode: str, engine: Engine, capacity: int, slots: int, clock: Clock, metrics: ChatMetrics | None = None
+    ) -> None:
         """`capacity`: chats that may wait; `slots`: how many the engine is given at the same time."""
         self.mode, self.engine = mode, engine
         self.queue: BoundedQueue[_Asked, Completion] = BoundedQueue(capacity, clock)
-        self._clock = clock
+        self._clock, self._metrics = clock, metrics or ChatMetrics()
         self._dispatcher = Dispatcher(self.queue, self._run, workers=slots)
+        self._outlook = Outlook(engine, slots)
 
     async def __aenter__(self) -> "ChatLane":
         await self._dispatcher.__aenter__()
@@ -72,60 +83,147 @@ class ChatLane:
     def statistics(self) -> LaneStatistics:
         return self.queue.statistics()
 
+    def outlook(self, at_most: int) -> LaneOutlook:
+        """`at_most`: tokens of an answer, for as long as no chat has shown how long they are."""
+        return self._outlook.summary(self.queue.statistics(), at_most)
+
     async def stream(self, chat: Chat, deadline: Deadline) -> AsyncGenerator[ChatStep, None]:
         """Everything until the Completion, which is the last. Closing it early gives up the place and the slot.
 
         Raises (the first three at the first step, and within milliseconds):
-            QueueFull: Too many wait, or it could not be answered before its deadline; `retry_after_s` says when.
+            QueueFull: Too many wait, or it could not be answered before its deadline; details `retry_after_s`, and
+                `reason`: queue_full or too_late.
             NotReady: There is no model to ask.
             Draining: The process is going down.
-            PromptTooLong: It does not fit; details `prompt_tokens`, `n_ctx`, `room`.
+            PromptTooLong: It does not fit; details `prompt_tokens`, `n_ctx`, `room`. Who waits hears it while it waits.
             InvalidInput: The model can not take these messages, or writes nothing of the form asked for.
             DeadlineExceeded: Nobody waits any more.
             ChildDied, DependencyFailed, WorkFailed: The engine broke.
         """
-        ticket = self.queue.try_admit(_Asked(chat), deadline)
-        steps = ticket.item.steps
-        ticket.when_settled(lambda: steps.put_nowait(None))
+        notes = ChatNotes(self.mode, self._metrics, self._clock)
+        with notes.outcome():
+            ticket = self._admit(chat, deadline, notes)
+            place, steps = ticket.item.place, ticket.item.steps
+            counting: asyncio.Task[None] | None = None
+            if self._outlook.crowded or not self.engine.status().ready:
+                counting = asyncio.create_task(self._check_length(ticket), name="count-prompt")
+            try:
+                yield Waiting(*self._outlook.of(place))
+                while True:
+                    try:
+                        async with asyncio.timeout(STATUS_EVERY_S):
+                            step = await steps.get()
+                    except TimeoutError:
+                        if not place.begun:
+                            yield Waiting(*self._outlook.of(place))
+                        continue
+                    if step is None:
+                        break
+                    at, event = step
+                    if event is None:
+                        notes.taken(at)
+                    else:
+                        notes.take(at, event)
+                        yield event
+                done = await ticket.result()
+                notes.take(self._clock.monotonic(), done)
+                yield done
+            finally:
+                ticket.fail(CallerGone())  # a settled ticket stays as it is
+                if counting is not None:
+                    counting.cancel()
+
+    # --- at the door ----------------------------------------------------------------------------------------------
+
+    def _admit(self, chat: Chat, deadline: Deadline, notes: ChatNotes) -> Ticket[_Asked, Completion]:
+        size = sum(len(message.content.encode(errors="replace")) for message in chat.messages)
+        place = self._outlook.place(size, chat.params.max_tokens)
+        future = self._outlook.of_newcomer(place)
         try:
-            yield Waiting(self.queue.position(ticket) or 0)
-            while True:
-                try:
-                    async with asyncio.timeout(STATUS_EVERY_S):
-                        event = await steps.get()
-                except TimeoutError:
-                    position = self.queue.position(ticket)
-                    if position is not None:
-                        yield Waiting(position)
-                    continue
-                if event is None:
-                    break
-                yield event
-            yield await ticket.result()
-        finally:
-            ticket.fail(CallerGone())  # a settled ticket stays as it is
+            self.queue.check_room(0, deadline.remaining())
+        except QueueFull as full:
+            if future is None:
+                raise full.with_details(reason="queue_full") from None
+            # When all who wait now have begun: a burst must not come back together for the first place that is free.
+            raise self._full("queue_full", future.start_s) from None
+        self._check_engine()
+        # An idle engine refuses nobody: it is measured by its work, and a rate that is wrong is mended only by that.
+        if future is not None and not self._outlook.idle and future.first_token_s > deadline.remaining():
+            self.queue.refuse()
+            raise self._full("too_late", future.first_token_s - deadline.remaining())
+        ticket = self.queue.try_admit(_Asked(chat, place), deadline)
+        steps = ticket.item.steps
+        self._outlook.enter(place)
+        ticket.when_settled(lambda: self._outlook.leave(place))
+        ticket.when_settled(lambda: steps.put_nowait(None))
+        notes.admitted(self.queue.depth, round(place.tokens), future.start_s if future is not None else None)
+        return ticket
+
+    def _full(self, reason: str, after_s: float) -> QueueFull:
+        sentence = None if reason == "queue_full" else "Too many are before it: it could not be answered in time."
+        seconds = jittered(max(1, math.ceil(after_s)))
+        return QueueFull(sentence, reason=reason, retry_after_s=seconds, qsize=self.queue.depth)
+
+    def _check_engine(self) -> None:
+        """Raises NotReady while there is no model, or none to wait for. A restart is waited for."""
+        status = self.engine.status()
+        if status.state is EngineState.LOADING:
+            eta = status.progress.eta_s if status.progress is not None else None
+            raise NotReady("The model is still loading.", retry_after_s=max(1, min(60, math.ceil(eta or 5))))
+        if given_up(status):
+            raise NotReady(retry_after_s=5)  # its reason may hold a path: that is for /ready and the log
+
+    async def _check_length(self, ticket: Ticket[_Asked, Completion]) -> None:
+        """Asks how long a prompt is that has to wait, so that one which can not fit need not wait for that."""
+        chat, place = ticket.item.chat, ticket.item.place
+        try:
+            await self._until(lambda: self.engine.status().ready, ticket.deadline)
+            tokens = await self.engine.count(chat.messages)
+            if tokens is None:
+                return
+            self._outlook.counted(place, tokens)
+            model = self.engine.status().model
+            if model is not None and model.n_ctx is not None:
+                check_room(tokens, model.n_ctx, chat.params.max_tokens)
+        except InvalidInput as error:
+            ticket.fail(error)
+        except SluiceError:
+            pass  # the engine went away meanwhile: who gets a slot asks it again
+
+    # --- at the engine --------------------------------------------------------------------------------------------
 
     async def _run(self, batch: Sequence[Ticket[_Asked, Completion]]) -> Sequence[Completion | SluiceError]:
         (ticket,) = batch
         asked, deadline = ticket.item, ticket.deadline
-        await self._until_ready(deadline)
-        chat = asked.chat
+        chat, place = asked.chat, asked.place
+        await self._until(self._slot_free, deadline)
+        begun = self._clock.monotonic()
+        place.begun = True
+        asked.steps.put_nowait((begun, None))
         async with aclosing(self.engine.stream(chat.messages, chat.params, deadline, chat.scope)) as stream:
             async for event in stream:
+                self._outlook.note(place, event)
                 if isinstance(event, Completion):
-                    return [event]
-                asked.steps.put_nowait(event)
+                    # The engine knows nothing of the lane; to the caller both are one wait.
+                    queue_ms = event.timings.queue_ms + (begun - ticket.admitted_at) * 1000
+                    return [replace(event, timings=replace(event.timings, queue_ms=round(queue_ms, 2)))]
+                asked.steps.put_nowait((self._clock.monotonic(), event))
         return [WorkFailed("The engine ended without an answer.")]
 
-    async def _until_ready(self, deadline: Deadline) -> None:
+    def _slot_free(self) -> bool:
+        """An engine may have fewer slots than it was asked for, and one that was just left is free a step later."""
+        load = self.engine.load()
+        return self.engine.status().ready and load.busy < load.slots
+
+    async def _until(self, true: Callable[[], bool], deadline: Deadline) -> None:
         """A restart takes seconds: who was admitted waits for it instead of failing.
 
         Raises:
             DeadlineExceeded: It did not come back in time.
             NotReady: It will not come back.
         """
-        while not self.engine.status().ready:
+        while not true():
             if given_up(self.engine.status()):
-                raise NotReady(retry_after_s=5)  # its reason may hold a path: that is for /ready and the log
+                raise NotReady(retry_after_s=5)
             deadline.check()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,7 +1,8 @@
 """How the engine's state becomes the service's: one function, called on every change of the configured engine.
 
 First load: loading and failed show as they are, so that a rollout of a broken model stops. After that a restart only
-degrades, because records, rules and probes go on; the service turns failed when restarts keep failing.
+degrades, because records, rules and probes go on; the service turns failed when restarts keep failing. Only then does
+liveness fail too: a new pod is the one thing that nobody has tried.
 """
 
 from service_chat import events
@@ -15,9 +16,13 @@ GIVE_UP_AFTER = 3
 
 def given_up(status: EngineStatus) -> bool:
     """Whether there is no model to wait for: questions are answered without one at once."""
-    if status.state is EngineState.RESTARTING:
-        return status.failures >= GIVE_UP_AFTER
-    return status.state in (EngineState.FAILED, EngineState.STOPPED)
+    return restarts_failed(status) or status.state in (EngineState.FAILED, EngineState.STOPPED)
+
+
+def restarts_failed(status: EngineStatus) -> bool:
+    """Whether an engine that was ready does not come back. One that was never ready is another story: a new process
+    would find the same model, and a probe that kills this one would keep it from ever being fetched."""
+    return status.state is EngineState.RESTARTING and status.failures >= GIVE_UP_AFTER
 
 
 def follow_engine(status: EngineStatus, lifecycle: Lifecycle) -> None:
