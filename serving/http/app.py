@@ -32,7 +32,10 @@ def add_floor(
         allow_origins=settings.cors_allow_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["X-Request-ID", "traceparent", "Retry-After"],
+        expose_headers=[
+            *("X-Request-ID", "traceparent", "Retry-After"),
+            *("Location", "Preference-Applied", "Idempotency-Replayed"),
+        ],
     )
 
     def openapi() -> dict[str, Any]:
