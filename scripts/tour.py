@@ -44,7 +44,7 @@ def triage_tour(url: str, sha256: str, console: Console) -> None:
             case "accepted":
                 console.print(f"[dim]accepted     trace {data.get('trace_id')}[/dim]")
             case "status" if data.get("state") == "prefill":
-                progress = f"{data.get('prompt_done')} of {data.get('prompt_total')} tokens"
+                progress = f"{data.get('done')} of {data.get('total')} tokens"
                 console.print(f"[dim]{'reading':12} {progress}, {data.get('elapsed_ms', 0):.0f} ms[/dim]")
             case "status" if data.get("state") == "queued":
                 console.print(f"[dim]{'queued':12} position {data.get('position', 0)}[/dim]")

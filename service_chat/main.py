@@ -7,7 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from service_chat import errors
+from service_chat.routers.jobs import jobs_router
+from service_chat.routers.openai import openai_router
 from service_chat.routers.operations import operations_router
+from service_chat.routers.queue import queue_router
+from service_chat.routers.rendering import Rendering
 from service_chat.routers.triage import triage_router
 from service_chat.settings import ChatSettings
 from service_chat.wiring import Runtime
@@ -27,7 +31,12 @@ DESCRIPTION = (
 )
 
 #: The door's part of the error table: what only this service knows.
-STATUS: dict[type[SluiceError], int] = {errors.ModeNotAllowed: 422}
+STATUS: dict[type[SluiceError], int] = {
+    errors.ModeNotAllowed: 422,
+    errors.PromptTooLong: 422,
+    errors.IdempotencyKeyReused: 422,
+    errors.JobCancelled: 409,
+}
 
 
 def create_app(settings: ChatSettings) -> FastAPI:
@@ -48,8 +57,12 @@ def create_app(settings: ChatSettings) -> FastAPI:
             yield
 
     app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    app.include_router(triage_router(runtime.triage, settings.triage_deadline_seconds, runtime.clock, VERSION, shape))
+    rendering = Rendering(VERSION, STATUS, shape)
+    app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock))
+    app.include_router(jobs_router(runtime.jobs, rendering))
+    app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock))
     app.include_router(operations_router(runtime, VERSION, DESCRIPTION))
+    app.include_router(queue_router(runtime.lanes, runtime.default_mode, settings.gguf_max_tokens))
     app.include_router(metrics_router(runtime.metrics))
     app.include_router(admin_router(settings.admin_token, settings))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS, shape)

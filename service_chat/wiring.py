@@ -18,8 +18,11 @@ from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import hub_model, parse_reference
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.records.sqlite import SqliteRecords
+from service_chat.services.chat_completions import ChatCompletions
+from service_chat.services.chat_lane import ChatLane
+from service_chat.services.jobs import JobPolicy, Jobs
+from service_chat.services.prompts import SYSTEM
 from service_chat.services.readiness import follow_engine
-from service_chat.services.steps import TriageLane
 from service_chat.services.triage import Triage
 from service_chat.settings import ChatSettings, LlmMode
 from serving.clock import Clock, SystemClock
@@ -39,24 +42,29 @@ class Runtime:
         self.lifecycle = Lifecycle()
         self.metrics = ChatMetrics()
         self.lag = LoopLag(self.clock)
-        self.lane = TriageLane(settings.triage_queue_maxsize, self.clock)
-        self.drain = Drain([self.lane], self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         modes = () if settings.model_disabled else settings.modes
         self._engines = engines or {mode: make_engine(mode, settings, self.clock) for mode in modes}
+        self.lanes: Mapping[str, ChatLane] = {
+            mode: ChatLane(mode, engine, settings.triage_queue_maxsize, engine.load().slots, self.clock, self.metrics)
+            for mode, engine in self._engines.items()
+        }
+        queues = [lane.queue for lane in self.lanes.values()]
+        self.drain = Drain(queues, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         self._records = _RecordsOfTheHouse()
-        self.triage = Triage(
-            self._engines,
-            self._records,
-            self.lane,
-            self.lifecycle,
-            self.metrics,
-            _sampling(settings),
-            self.default_mode,
-        )
+        self.chats = ChatCompletions(self.lanes, self.default_mode, self.lifecycle, _sampling(settings))
+        self.triage = Triage(self.lanes, self._records, self.lifecycle, _sampling(settings), self.default_mode)
+        kept = JobPolicy(settings.triage_grace_seconds, settings.triage_keep_seconds, settings.triage_keep_jobs)
+        self.jobs = Jobs(self.triage.steps, kept, self.clock, self.metrics)
         self._stack = AsyncExitStack()
         self._begun = 0.0
         self._seen: EngineStatus | None = None
-        self.metrics.watch(self.lane.statistics, self._restarts, self._model_ready, self.lag)
+        self.metrics.watch(
+            lambda: [lane.statistics() for lane in self.lanes.values()],
+            lambda: [engine.load() for engine in self._engines.values()],
+            self._restarts,
+            self._model_ready,
+            self.lag,
+        )
 
     def engine_status(self) -> EngineStatus | None:
         """Of the configured engine; None when the model is switched off."""
@@ -76,7 +84,9 @@ class Runtime:
         if not self._engines:
             self.lifecycle.degrade("model_disabled")
             self.lifecycle.to(State.READY)
-        await self._stack.enter_async_context(self.triage.dispatcher())
+        for lane in self.lanes.values():
+            await self._stack.enter_async_context(lane)
+        await self._stack.enter_async_context(self.jobs)
         self._stack.push_async_callback(self.drain.done)
         self.drain.watch()
         return self
@@ -180,6 +190,13 @@ def _engine_config(settings: ChatSettings) -> EngineConfig:
         n_threads=settings.gguf_n_threads or None,
         hub_endpoint=settings.hf_endpoint or None,
         hub_token=settings.hf_token or None,
+        slots=settings.gguf_slots,
+        prefixes=settings.gguf_prefixes,
+        kv_cells=settings.gguf_kv_cells,
+        prefill_chunk=settings.gguf_prefill_chunk,
+        prefill_chunk_quiet=settings.gguf_prefill_chunk_quiet,
+        draft=settings.gguf_draft,
+        system_text=SYSTEM,
     )
 
 

@@ -2,7 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from service_chat.services.job import JobState
+from service_chat.services.steps import Stage
 
 Mrn = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 #: A query must hold something to read. Unicode's other blanks are left to the language layer.
@@ -17,8 +20,9 @@ class TriageRequest(BaseModel):
 
 class Usage(BaseModel):
     prompt_tokens: int
+    cached_tokens: int = Field(description="Of the prompt, read for an earlier question and not read again.")
     completion_tokens: int
-    finish_reason: Literal["stop", "length", "cancelled"]
+    finish_reason: Literal["stop", "length", "repetition", "cancelled"]
 
 
 class TimingsMs(BaseModel):
@@ -43,6 +47,7 @@ class TriageAnswer(BaseModel):
     response: str = Field(description="The text to show.")
     inference_time_ms: float = Field(description="Wall time of the engine's part, the wait included.")
     conversation_id: str | None = Field(description="Null: conversations are not stored.")
+    job_id: str = Field(description="The job's number: GET /triage/{job_id} gives this answer again, for a while.")
     disclaimer: str
     degraded: list[str] = Field(
         description="Why the answer is less than it could be: model_unavailable, model_silent, deadline."
@@ -50,6 +55,43 @@ class TriageAnswer(BaseModel):
     usage: Usage | None = Field(description="Null when no model was asked.")
     timings: TimingsMs
     versions: Versions
+
+
+class JobStatus(BaseModel):
+    """Where a question is that has no answer yet; the same members as a `status` event."""
+
+    state: Stage
+    position: int | None = Field(description="Others before it, while queued.")
+    eta_s: float | None = Field(description="Seconds until its turn, while queued and where it can be predicted.")
+    done: int | None = Field(description="Tokens of the prompt that are read, `cached` included.")
+    total: int | None = Field(description="Tokens of the prompt.")
+    cached: int | None = Field(description="Tokens of the prompt that were read for an earlier question.")
+    tokens: int = Field(description="Tokens of the answer so far.")
+
+
+class ProblemBody(BaseModel):
+    """An RFC 9457 problem as a part of another body. Members beyond these depend on `code`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    trace_id: str | None
+
+
+class TriageJob(BaseModel):
+    job_id: str
+    trace_id: str
+    state: JobState
+    last_event_id: int = Field(description="Number of the newest event; events after it are still to come.")
+    elapsed_ms: float = Field(description="Since the question came; goes on when the job is over.")
+    status: JobStatus | None = Field(description="Null when the job is over.")
+    text: str = Field(description="What the model has written so far.")
+    result: TriageAnswer | None = Field(description="The answer, when the state is done.")
+    problem: ProblemBody | None = Field(description="What went wrong, when the state is failed or cancelled.")
 
 
 class ServiceInfo(BaseModel):

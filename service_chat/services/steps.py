@@ -1,15 +1,14 @@
-"""The values of a triage: what is asked, what waits in the engine's lane, and what happens until the answer. Pure.
+"""The values of a triage: what is asked, and what happens until the answer. Pure.
 
-`triage` makes them, `routers.triage` renders them.
+`triage` makes them, `jobs` keeps them in order, the routers render them.
 """
 
-import asyncio
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from service_chat.engines.protocol import Completion, Engine, SamplingParams, StreamEvent
-from service_chat.records.ports import PatientRecord
-from serving.admission import BoundedQueue
+from service_chat.engines.protocol import Completion
+
+Stage = Literal["queued", "prefill", "generating"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,18 +18,33 @@ class Question:
     llm_mode: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """What waits in the lane. The engine's events go into `steps`, then None when the ticket is settled."""
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What can be said without the model, known as soon as the record is: for who can not wait for more."""
 
-    engine: Engine
-    record: PatientRecord
-    query: str
-    params: SamplingParams
-    steps: asyncio.Queue[StreamEvent | None] = field(default_factory=asyncio.Queue)
+    text: str
+    llm_mode: str
 
 
-TriageLane: TypeAlias = BoundedQueue[Job, Completion]
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where the question is: waiting for a slot, its prompt being read, or its answer being written."""
+
+    state: Stage
+    position: int | None = None  #: others before it, while queued
+    eta_s: float | None = None  #: seconds until its turn, while queued and where it can be predicted
+    done: int | None = None  #: tokens of the prompt that are read, `cached` included
+    total: int | None = None  #: tokens of the prompt
+    cached: int | None = None  #: of them, read for somebody before
+    tokens: int = 0  #: of the answer, written so far
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """More of the answer. `tokens` counts all of its tokens so far."""
+
+    text: str
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +60,5 @@ class Answer:
     completion: Completion | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Where the request is: `queued`, `prefill` or `generating`."""
-
-    state: str
-    elapsed_ms: float
-    position: int | None = None  #: tickets before this one, while queued
-    prompt_done: int | None = None
-    prompt_total: int | None = None
-    tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """More of the answer."""
-
-    text: str
-
-
-#: What happens to a question, in order; an Answer is the last.
-Step: TypeAlias = Status | Text | Answer
+#: What happens to a question, in order: one Fallback, any number of Status and Text, then an Answer, which is the last.
+Step: TypeAlias = Fallback | Status | Text | Answer

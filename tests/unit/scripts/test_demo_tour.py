@@ -22,6 +22,7 @@ def an_answer(**changes: object) -> TriageAnswer:
         response="Rest.",
         inference_time_ms=1,
         conversation_id=None,
+        job_id="a-job",
         disclaimer="Not a device.",
         degraded=[],
         usage=None,

@@ -1,6 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -9,8 +9,9 @@ from service_chat.engines.protocol import EngineState, EngineStatus, SamplingPar
 from service_chat.errors import ModeNotAllowed, PatientNotFound
 from service_chat.metrics import ChatMetrics
 from service_chat.records.synthetic import synthetic_patients
+from service_chat.services.chat_lane import ChatLane
 from service_chat.services.readiness import GIVE_UP_AFTER
-from service_chat.services.steps import Answer, Question, Status, Text, TriageLane
+from service_chat.services.steps import Answer, Fallback, Question, Status, Text
 from service_chat.services.triage import Triage
 from serving.clock import SystemClock
 from serving.deadline import Deadline
@@ -39,25 +40,38 @@ CLOCK = SystemClock()
 class House:
     triage: Triage
     engine: FakeEngine
-    lane: TriageLane
+    lanes: Mapping[str, ChatLane]
     life: Lifecycle
-    metrics: ChatMetrics
 
-    def outcome(self, name: str) -> float:
-        return self.metrics.registry.get_sample_value("triage_requests_total", {"outcome": name}) or 0.0
+    @property
+    def lane(self) -> ChatLane:
+        return self.lanes["gguf"]
+
+    async def answer(self, question: Question = QUESTION, deadline: Deadline | None = None) -> Answer:
+        """To the end: a request's last lines are written after its answer."""
+        async with aclosing(self.triage.steps(question, deadline or soon())) as steps:
+            last = [step async for step in steps][-1]
+        assert isinstance(last, Answer)
+        return last
 
 
 @asynccontextmanager
 async def house(
-    engine: FakeEngine | None = None, capacity: int = 4, error: SluiceError | None = None
+    engine: FakeEngine | None = None,
+    capacity: int = 4,
+    error: SluiceError | None = None,
+    others: Mapping[str, FakeEngine] | None = None,
 ) -> AsyncIterator[House]:
     used = engine or FakeEngine()
-    lane, life, metrics = TriageLane(capacity, CLOCK), Lifecycle(), ChatMetrics()
+    life, metrics = Lifecycle(), ChatMetrics()
     life.to(State.READY)
-    records = FakeRecords([RECORD], error)
-    triage = Triage({"gguf": used}, records, lane, life, metrics, SamplingParams(), "gguf")
-    async with triage.dispatcher():
-        yield House(triage, used, lane, life, metrics)
+    engines = {"gguf": used, **(others or {})}
+    lanes = {mode: ChatLane(mode, each, capacity, 1, CLOCK, metrics) for mode, each in engines.items()}
+    triage = Triage(lanes, FakeRecords([RECORD], error), life, SamplingParams(), "gguf")
+    async with AsyncExitStack() as stack:
+        for lane in lanes.values():
+            await stack.enter_async_context(lane)
+        yield House(triage, used, lanes, life)
 
 
 def soon(seconds: float = 10) -> Deadline:
@@ -66,17 +80,17 @@ def soon(seconds: float = 10) -> Deadline:
 
 async def test_the_answer_is_what_the_engine_wrote() -> None:
     async with house() as h:
-        answer = await h.triage.answer(QUESTION, soon())
+        answer = await h.answer()
         assert (answer.text, answer.degraded, answer.model) == ("Rest well.", (), "fake.gguf")
         assert h.engine.asked[0][1].content.endswith("What now?")
-        assert h.outcome("answered") == 1
 
 
 async def test_the_steps_come_in_order_and_end_with_the_answer() -> None:
     async with house() as h:
         steps = [step async for step in h.triage.steps(QUESTION, soon())]
     states = [step.state for step in steps if isinstance(step, Status)]
-    assert states == ["queued", "prefill"]
+    assert states == ["queued", "prefill", "generating"]
+    assert isinstance(steps[0], Fallback)
     assert "".join(step.text for step in steps if isinstance(step, Text)) == "Rest well."
     assert isinstance(steps[-1], Answer)
 
@@ -85,43 +99,42 @@ async def test_a_question_waits_its_turn_and_is_told_its_place() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with house(engine) as h:
-        first = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        first = asyncio.create_task(h.answer())
         await until(lambda: h.lane.statistics().running == 1)
-        second = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        second = asyncio.create_task(h.answer())
+        await until(lambda: h.lane.statistics().depth == 1)
         async with aclosing(h.triage.steps(QUESTION, soon())) as steps:
+            await anext(steps)
             step = await anext(steps)
-            await until(lambda: h.lane.depth == 2)
             assert isinstance(step, Status)
-            assert step.state == "queued"
+            assert (step.state, step.position) == ("queued", 1)
+            assert h.lane.statistics().depth == 2
         engine.gate.set()
         assert (await first).text == (await second).text == "Rest well."
-        assert h.outcome("abandoned") == 1
 
 
 async def test_a_full_lane_refuses() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with house(engine, capacity=1) as h:
-        running = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        running = asyncio.create_task(h.answer())
         await until(lambda: h.lane.statistics().running == 1)
-        waiting = asyncio.create_task(h.triage.answer(QUESTION, soon()))
-        await until(lambda: h.lane.depth == 1)
+        waiting = asyncio.create_task(h.answer())
+        await until(lambda: h.lane.statistics().depth == 1)
         with pytest.raises(QueueFull):
-            await h.triage.answer(QUESTION, soon())
+            await h.answer()
         engine.gate.set()
         await asyncio.gather(running, waiting)
-        assert h.outcome("queue_full") == 1
 
 
 async def test_a_deadline_is_answered_from_the_record_and_stops_the_engine() -> None:
     engine = FakeEngine()
     engine.gate.clear()
     async with house(engine) as h:
-        answer = await h.triage.answer(QUESTION, soon(0.05))
+        answer = await h.answer(deadline=soon(0.05))
         assert answer.degraded == ("deadline",)
         assert "No model" in answer.text
         await until(lambda: engine.stopped_early == 1)
-        assert h.outcome("degraded") == 1
 
 
 @pytest.mark.parametrize(
@@ -137,7 +150,7 @@ async def test_without_a_model_to_wait_for_the_record_answers(status: EngineStat
     engine = FakeEngine()
     engine.now = status
     async with house(engine) as h:
-        answer = await h.triage.answer(QUESTION, soon())
+        answer = await h.answer()
         assert answer.degraded == ("model_unavailable",)
         assert h.engine.asked == []
 
@@ -147,14 +160,14 @@ async def test_a_model_that_is_still_loading_says_when_to_come_back() -> None:
     engine.now = EngineStatus(EngineState.LOADING, Progress("downloading", 10.0, 31.0))
     async with house(engine) as h:
         with pytest.raises(NotReady) as refusal:
-            await h.triage.answer(QUESTION, soon())
+            await h.answer()
         assert refusal.value.details["retry_after_s"] == 31
 
 
 async def test_a_question_waits_for_an_engine_that_restarts() -> None:
     engine = FakeEngine(state=EngineState.RESTARTING)
     async with house(engine) as h:
-        asking = asyncio.create_task(h.triage.answer(QUESTION, soon()))
+        asking = asyncio.create_task(h.answer())
         await asyncio.sleep(0.1)
         assert engine.asked == []
         engine.now = EngineStatus(EngineState.READY)
@@ -166,9 +179,9 @@ async def test_an_engine_that_dies_in_the_middle_is_a_typed_error() -> None:
     engine.error = ChildDied(retry_after_s=1)
     async with house(engine) as h:
         with pytest.raises(ChildDied):
-            await h.triage.answer(QUESTION, soon())
+            await h.answer()
         engine.error = None
-        assert (await h.triage.answer(QUESTION, soon())).text == "Rest well."
+        assert (await h.answer()).text == "Rest well."
 
 
 async def test_closing_the_steps_early_gives_the_place_back_and_stops_the_engine() -> None:
@@ -181,13 +194,12 @@ async def test_closing_the_steps_early_gives_the_place_back_and_stops_the_engine
                     break
         await until(lambda: engine.stopped_early == 1)
         assert h.lane.statistics().running == 0
-        assert h.outcome("abandoned") == 1
 
 
 async def test_an_unknown_patient_is_named_in_the_error_and_costs_no_place() -> None:
     async with house() as h:
         with pytest.raises(PatientNotFound) as missing:
-            await h.triage.answer(Question("P000000", "?"), soon())
+            await h.answer(Question("P000000", "?"))
         assert missing.value.details == {"patient_mrn": "P000000"}
         assert h.lane.statistics().admitted == 0
 
@@ -195,13 +207,13 @@ async def test_an_unknown_patient_is_named_in_the_error_and_costs_no_place() -> 
 async def test_a_record_store_that_fails_is_a_dependency_that_failed() -> None:
     async with house(error=DependencyFailed("no disk")) as h:
         with pytest.raises(DependencyFailed):
-            await h.triage.answer(QUESTION, soon())
+            await h.answer()
 
 
 async def test_a_mode_that_is_not_offered_is_refused_before_the_record_is_read() -> None:
     async with house(error=DependencyFailed("must not be asked")) as h:
         with pytest.raises(ModeNotAllowed) as refusal:
-            await h.triage.answer(Question(RECORD.mrn, "?", "hf-qwen2.5"), soon())
+            await h.answer(Question(RECORD.mrn, "?", "hf-qwen2.5"))
         assert refusal.value.details["allowed"] == ["gguf"]
 
 
@@ -209,13 +221,51 @@ async def test_a_process_that_goes_down_takes_no_question() -> None:
     async with house() as h:
         h.life.to(State.DRAINING)
         with pytest.raises(Draining):
-            await h.triage.answer(QUESTION, soon())
+            await h.answer()
 
 
 async def test_an_expired_deadline_never_reaches_the_engine() -> None:
     async with house() as h:
-        answer = await h.triage.answer(QUESTION, soon(0))
+        answer = await h.answer(deadline=soon(0))
         assert answer.degraded == ("deadline",)
         assert h.engine.asked == []
         with pytest.raises(DeadlineExceeded):
             soon(0).check()
+
+
+async def test_each_engine_has_a_lane_of_its_own() -> None:
+    busy, idle = FakeEngine(), FakeEngine(words=("From", " afar."))
+    busy.gate.clear()
+    async with house(busy, capacity=1, others={"remote": idle}) as h:
+        asking = [asyncio.create_task(h.answer())]
+        await until(lambda: h.lane.statistics().running == 1)
+        asking.append(asyncio.create_task(h.answer()))
+        await until(lambda: h.lane.statistics().depth == 1)
+        assert (await h.answer(Question(RECORD.mrn, "?", "remote"))).text == "From afar."
+        busy.gate.set()
+        await asyncio.gather(*asking)
+
+
+async def test_what_was_read_is_shared_between_questions_about_one_patient_only() -> None:
+    async with house() as h:
+        await h.answer()
+        await h.answer(Question(RECORD.mrn, "And then?"))
+        assert h.engine.scopes == [f"patient:{RECORD.mrn}"] * 2
+        first, second = (messages[1].content for messages in h.engine.asked)
+        shared = first.index("What now?")
+        assert first[:shared] == second[:shared]
+
+
+async def test_what_can_be_said_without_the_model_is_known_before_there_is_a_place() -> None:
+    engine = FakeEngine()
+    engine.gate.clear()
+    async with house(engine) as h, aclosing(h.triage.steps(QUESTION, soon())) as steps:
+        step = await anext(steps)
+        assert isinstance(step, Fallback)
+        assert "No model" in step.text
+        assert h.lane.statistics().admitted == 0
+
+
+async def test_a_model_that_says_nothing_leaves_the_record() -> None:
+    async with house(FakeEngine(words=(" ",))) as h:
+        assert (await h.answer()).degraded == ("model_silent",)

@@ -1,0 +1,302 @@
+"""The routes of a triage over a fake engine, without a socket."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from service_chat.engines.protocol import SamplingParams
+from service_chat.main import STATUS
+from service_chat.metrics import ChatMetrics
+from service_chat.records.synthetic import synthetic_patients
+from service_chat.routers.jobs import jobs_router
+from service_chat.routers.rendering import Rendering
+from service_chat.routers.triage import triage_router
+from service_chat.services.chat_lane import ChatLane
+from service_chat.services.jobs import JobPolicy, Jobs
+from service_chat.services.steps import Question
+from service_chat.services.triage import Triage
+from serving.clock import SystemClock
+from serving.deadline import Deadline
+from serving.errors import ChildDied
+from serving.http.app import add_floor
+from serving.http.problems import as_it_is
+from serving.lifecycle import Lifecycle, State
+from serving.settings import ServiceSettings
+from tests.fakes.engine import FakeEngine
+from tests.fakes.records import FakeRecords
+from tests.unit.until import until
+
+pytestmark = pytest.mark.anyio
+
+RECORD = next(iter(synthetic_patients()))
+ASKED = {"patient_mrn": RECORD.mrn, "query": "What now?"}
+CLOCK = SystemClock()
+
+
+@dataclass
+class House:
+    client: httpx.AsyncClient
+    engine: FakeEngine
+    jobs: Jobs
+    lane: ChatLane
+
+    async def ask(self, asked: dict[str, str] = ASKED, **headers: str) -> httpx.Response:
+        return await self.client.post(
+            "/triage", json=asked, headers={n.replace("_", "-"): v for n, v in headers.items()}
+        )
+
+    async def promised(self) -> str:
+        answer = await self.ask(Prefer="respond-async")
+        assert answer.status_code == 202, answer.text
+        location: str = answer.headers["location"]
+        return location
+
+    async def ended(self, location: str) -> dict[str, Any]:
+        await self.jobs.get(location.rsplit("/", 1)[1]).ended(5)
+        body: dict[str, Any] = (await self.client.get(location)).json()
+        return body
+
+
+@asynccontextmanager
+async def house(engine: FakeEngine | None = None, capacity: int = 4, grace_s: float = 0.1) -> AsyncIterator[House]:
+    used, life, metrics = engine or FakeEngine(), Lifecycle(), ChatMetrics()
+    life.to(State.READY)
+    lane = ChatLane("gguf", used, capacity, 1, CLOCK, metrics)
+    triage = Triage({"gguf": lane}, FakeRecords([RECORD]), life, SamplingParams(), "gguf")
+    jobs = Jobs(triage.steps, JobPolicy(grace_s, 60, 100), CLOCK, metrics)
+    rendering = Rendering("0", STATUS, as_it_is)
+    app = FastAPI()
+    app.include_router(triage_router(jobs, rendering, 10, CLOCK))
+    app.include_router(jobs_router(jobs, rendering))
+    add_floor(app, ServiceSettings(), metrics, 65_536, STATUS)
+    transport = httpx.ASGITransport(app)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(lane)
+        await stack.enter_async_context(jobs)
+        client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://house"))
+        yield House(client, used, jobs, lane)
+
+
+def stopped() -> FakeEngine:
+    """Reads the prompt and then waits for its gate."""
+    engine = FakeEngine()
+    engine.gate.clear()
+    return engine
+
+
+def told(stream: httpx.Response) -> list[tuple[int, str, dict[str, Any]]]:
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert stream.text.startswith("retry: 2000\n")
+    found = []
+    for block in stream.text.removeprefix("retry: 2000\n").strip().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines())
+        found.append((int(fields["id"]), fields["event"], json.loads(fields["data"])))
+    return found
+
+
+async def test_an_answer_names_its_job_and_can_be_fetched_again() -> None:
+    async with house() as h:
+        answer = (await h.ask()).json()
+        again = await h.client.get(f"/triage/{answer['job_id']}")
+        assert again.headers["cache-control"] == "no-store"
+        job = again.json()
+        assert (job["state"], job["result"], job["problem"]) == ("done", answer, None)
+        assert (job["text"], job["trace_id"]) == ("Rest well.", answer["trace_id"])
+        assert answer["usage"]["cached_tokens"] == 0
+
+
+async def test_a_stream_begins_with_accepted_and_its_events_are_numbered_from_one() -> None:
+    async with house() as h:
+        events = told(await h.ask(Accept="text/event-stream"))
+        assert [number for number, _, _ in events] == list(range(1, len(events) + 1))
+        names = [name for _, name, _ in events]
+        assert names[0] == "accepted"
+        assert names[-2:] == ["result", "done"]
+        accepted, result = events[0][2], events[-2][2]
+        assert accepted == {"job_id": result["job_id"], "trace_id": result["trace_id"]}
+        statuses = [data for _, name, data in events if name == "status"]
+        assert [status["state"] for status in statuses] == ["queued", "prefill", "generating"]
+        assert all(status["elapsed_ms"] >= 0 for status in statuses)
+        assert (statuses[0]["position"], statuses[1]["done"], statuses[1]["total"]) == (0, 0, 10)
+
+
+async def test_events_after_the_last_one_seen_are_told_again_and_no_others() -> None:
+    async with house() as h:
+        whole = told(await h.ask(Accept="text/event-stream"))
+        where = f"/triage/{whole[0][2]['job_id']}/events"
+        # The job is over: statuses are gone, the text is one piece, the numbers are as they were.
+        again = told(await h.client.get(where))
+        assert [name for _, name, _ in again] == ["accepted", "delta", "result", "done"]
+        assert again[1][2]["text"] == "Rest well."
+        first_delta = next(number for number, name, _ in whole if name == "delta")
+        rest = told(await h.client.get(where, headers={"Last-Event-ID": str(first_delta)}))
+        assert [data["text"] for _, name, data in rest if name == "delta"] == [" well."]
+        assert rest[-2:] == whole[-2:]
+
+
+async def test_a_browser_that_has_seen_the_last_event_is_told_not_to_come_back() -> None:
+    async with house() as h:
+        whole = told(await h.ask(Accept="text/event-stream"))
+        where = f"/triage/{whole[0][2]['job_id']}/events"
+        assert (await h.client.get(where, headers={"Last-Event-ID": str(whole[-1][0])})).status_code == 204
+        assert (await h.client.get(where, headers={"Last-Event-ID": "the last"})).status_code == 422
+
+
+async def test_a_promise_names_the_place_where_the_answer_will_be() -> None:
+    async with house(stopped()) as h:
+        answer = await h.ask(Prefer="respond-async")
+        job = answer.json()
+        assert (answer.status_code, answer.headers["location"]) == (202, f"/triage/{job['job_id']}")
+        assert answer.headers["preference-applied"] == "respond-async"
+        assert job["state"] in ("queued", "prefill")
+        assert (job["status"]["state"], job["result"]) == (job["state"], None)
+        await asyncio.sleep(0.3)  # longer than the grace: nobody needs to listen
+        h.engine.gate.set()
+        assert (await h.ended(answer.headers["location"]))["result"]["response"] == "Rest well."
+
+
+async def test_a_promise_may_be_preceded_by_a_wait() -> None:
+    async with house() as h:
+        quick = await h.ask(Prefer="respond-async, wait=5")
+        assert (quick.status_code, quick.json()["response"]) == (200, "Rest well.")
+        assert quick.headers["preference-applied"] == "wait=5"
+        h.engine.gate.clear()
+        assert (await h.ask(Prefer="respond-async, wait=0")).status_code == 202
+
+
+async def test_who_wants_to_wait_no_longer_gets_the_record_and_the_job_goes_on() -> None:
+    async with house(stopped()) as h:
+        answer = await h.ask(Prefer="wait=0")
+        body = answer.json()
+        assert (answer.status_code, body["degraded"], body["usage"]) == (200, ["deadline"], None)
+        assert "No model" in body["response"]
+        assert answer.headers["preference-applied"] == "wait=0"
+        await asyncio.sleep(0.3)
+        h.engine.gate.set()
+        assert (await h.ended(f"/triage/{body['job_id']}"))["result"]["response"] == "Rest well."
+
+
+async def test_a_question_can_be_taken_back_while_it_waits_and_while_it_is_answered() -> None:
+    async with house(stopped()) as h:
+        running = await h.promised()
+        await until(lambda: h.lane.statistics().running == 1)
+        waiting = await h.promised()
+        for location in (waiting, running):
+            gone = await h.client.delete(location)
+            assert (gone.status_code, gone.json()["state"]) == (200, "cancelled")
+            assert gone.json()["problem"]["code"] == "cancelled"
+        assert (await h.client.delete(running)).json()["state"] == "cancelled"
+        await until(lambda: h.lane.statistics().running == 0)
+        assert h.engine.stopped_early == 1
+        events = told(await h.client.get(f"{running}/events"))
+        assert (events[-1][1], events[-1][2]["status"]) == ("error", 409)
+
+
+async def test_who_waits_for_a_question_that_another_takes_back_is_told_so() -> None:
+    async with house(stopped()) as h:
+        asking = asyncio.create_task(h.ask(Idempotency_Key="k"))
+        await until(lambda: h.jobs.statistics().running == 1)
+        second = await h.ask(Idempotency_Key="k", Prefer="respond-async")
+        await h.client.delete(second.headers["location"])
+        answer = await asking
+        assert (answer.status_code, answer.json()["code"]) == (409, "cancelled")
+        assert answer.json()["job_id"] == second.json()["job_id"]
+
+
+async def test_the_same_question_with_the_same_key_is_asked_once() -> None:
+    async with house() as h:
+        first, again = await h.ask(Idempotency_Key="k"), await h.ask(Idempotency_Key="k")
+        assert first.json() == again.json()
+        assert "idempotency-replayed" not in first.headers
+        assert again.headers["idempotency-replayed"] == "true"
+        stream = await h.ask(Idempotency_Key="k", Accept="text/event-stream")
+        assert stream.headers["idempotency-replayed"] == "true"
+        assert told(stream)[-2][2] == first.json()
+        assert len(h.engine.asked) == 1
+
+
+async def test_two_who_ask_the_same_at_the_same_time_share_one_job() -> None:
+    async with house(stopped()) as h:
+        asking = [asyncio.create_task(h.ask(Idempotency_Key="k")) for _ in range(3)]
+        await until(lambda: len(h.engine.asked) == 1)
+        h.engine.gate.set()
+        answers = await asyncio.gather(*asking)
+        assert len({answer.json()["job_id"] for answer in answers}) == len(h.engine.asked) == 1
+
+
+async def test_a_key_that_came_with_another_question_is_refused() -> None:
+    async with house() as h:
+        await h.ask(Idempotency_Key="k")
+        other = await h.ask({**ASKED, "query": "Something else?"}, Idempotency_Key="k")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+        assert "Something" not in other.text
+
+
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256])
+async def test_a_key_is_one_plain_word(key: str) -> None:
+    async with house() as h:
+        assert (await h.ask(Idempotency_Key=key)).status_code == 422
+
+
+async def test_a_full_lane_keeps_no_key_and_no_job() -> None:
+    async with house(stopped(), capacity=1) as h:
+        await h.promised()
+        await until(lambda: h.lane.statistics().running == 1)
+        await h.promised()
+        for accept in ("application/json", "text/event-stream"):
+            refused = await h.ask(Idempotency_Key="k", Accept=accept)
+            assert (refused.status_code, refused.json()["code"]) == (429, "queue_full")
+            assert int(refused.headers["retry-after"]) >= 1
+            assert "job_id" not in refused.json()
+        assert h.jobs.statistics().running == 2
+        h.engine.gate.set()
+        await until(lambda: h.jobs.statistics().running == 0)
+        assert (await h.ask(Idempotency_Key="k")).status_code == 200
+
+
+async def test_a_job_that_breaks_is_a_problem_with_its_number_and_its_own_trace() -> None:
+    engine = FakeEngine()
+    engine.error = ChildDied(retry_after_s=1)
+    async with house(engine) as h:
+        broken = await h.ask()
+        problem = broken.json()
+        assert (broken.status_code, problem["code"], broken.headers["retry-after"]) == (503, "worker_died", "1")
+        job = (await h.client.get(f"/triage/{problem['job_id']}")).json()
+        assert (job["state"], job["result"]) == ("failed", None)
+        assert job["problem"] == problem
+        events = told(await h.ask(Accept="text/event-stream"))
+        assert (events[-1][1], events[-1][2]["code"]) == ("error", "worker_died")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_an_unknown_job_is_a_404(method: str) -> None:
+    async with house() as h:
+        for path in ("/triage/none", "/triage/none/events")[: 1 if method == "DELETE" else 2]:
+            answer = await h.client.request(method, path)
+            assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+async def test_an_unknown_patient_is_refused_before_any_stream_or_promise() -> None:
+    async with house() as h:
+        for headers in ({"Accept": "text/event-stream"}, {"Prefer": "respond-async"}, {}):
+            answer = await h.ask({**ASKED, "patient_mrn": "P000000"}, **headers)
+            assert (answer.status_code, answer.json()["code"]) == (404, "patient_not_found")
+
+
+async def test_a_look_at_a_running_job_shows_how_far_it_is_and_gives_it_a_new_grace() -> None:
+    async with house(stopped(), grace_s=0.3) as h:
+        job, _ = h.jobs.begin(Question(RECORD.mrn, "What now?"), Deadline.after(10, CLOCK))
+        with h.jobs.listening(job):
+            await job.admitted()
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            assert (await h.client.get(f"/triage/{job.id}")).json()["state"] in ("queued", "prefill")
+        await until(lambda: job.over)
+        assert job.state == "cancelled"
