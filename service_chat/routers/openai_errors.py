@@ -23,7 +23,7 @@ _TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 _CODES = {PromptTooLong.code: "context_length_exceeded"}
 #: What pydantic calls a mistake to what OpenAI calls it; the schema's own refusals have their code for a type.
 _MISTAKES = {"missing": "missing_required_parameter", "json_invalid": "invalid_json"}
-_OWN_CODES = ("unsupported_parameter", "unsupported_value")
+_OWN_CODES = ("unsupported_parameter", "unsupported_value", "invalid_value")
 
 
 class OpenAIRoute(APIRoute):

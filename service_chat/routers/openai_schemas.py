@@ -7,7 +7,7 @@ change the answer and can not be honoured is refused by name, unless it holds th
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from service_chat.engines.protocol import ChatMessage, SamplingParams
@@ -28,16 +28,26 @@ _UNSUPPORTED: dict[str, tuple[object, ...]] = {
 _SEEDS = 2**32 - 1
 
 
+def _encodable(value: object) -> object:
+    """Half a surrogate pair is valid JSON and no text: pydantic lets it through where it has nothing to measure."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise PydanticCustomError("invalid_value", "The text holds half a surrogate pair.") from None
+    return value
+
+
 def _text(value: object) -> object:
     """A list of parts as one text; anything but text is refused, nothing is left out in silence."""
     if not isinstance(value, list):
-        return value
+        return _encodable(value)
     texts = [part.get("text") for part in value if isinstance(part, dict) and part.get("type") == "text"]
     if not value or len(texts) != len(value) or not all(isinstance(text, str) for text in texts):
         raise PydanticCustomError(
             "unsupported_value", "The content of a message is a text, or a list of parts of the type text."
         )
-    return "\n".join(map(str, texts))
+    return _encodable("\n".join(map(str, texts)))
 
 
 def _role(value: object) -> object:
@@ -100,20 +110,24 @@ class Message(_Strict):
 
 
 class SchemaFormat(_Strict):
-    schema_: dict[str, JsonValue] = Field(alias="schema", description="JSON schema that the answer keeps to.")
+    schema_: dict[str, object] = Field(alias="schema", description="JSON schema that the answer keeps to.")
 
 
 class ResponseFormat(_Strict):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: SchemaFormat | None = None
-    schema_: dict[str, JsonValue] | None = Field(
+    schema_: dict[str, object] | None = Field(
         None, alias="schema", description="With json_object: its schema, as llama.cpp's server takes it."
     )
 
     @model_validator(mode="after")
-    def _has_its_schema(self) -> "ResponseFormat":
+    def _says_its_form(self) -> "ResponseFormat":
         if self.type == "json_schema" and self.json_schema is None:
             raise PydanticCustomError("missing", "A json_schema format needs json_schema.schema.")
+        try:
+            (self.schema_text() or "").encode()
+        except (ValueError, RecursionError):  # NaN, half a surrogate pair; a thousand levels
+            raise PydanticCustomError("invalid_value", "The schema can not be read.") from None
         return self
 
     def schema_text(self) -> str | None:
@@ -122,9 +136,10 @@ class ResponseFormat(_Strict):
             case "text":
                 return None
             case "json_object":
-                return json.dumps(self.schema_ or {"type": "object"})
+                schema = self.schema_ or {"type": "object"}
             case "json_schema":
-                return json.dumps(self.json_schema.schema_ if self.json_schema is not None else {})
+                schema = self.json_schema.schema_ if self.json_schema is not None else {}
+        return json.dumps(schema, ensure_ascii=False, allow_nan=False)
 
 
 class StreamOptions(_Strict):

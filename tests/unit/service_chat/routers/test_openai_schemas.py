@@ -170,6 +170,28 @@ def test_a_schema_reaches_the_engine_with_its_keys_in_their_order() -> None:
     assert chat(response_format=asked).params.json_schema == json.dumps(schema)
 
 
+def nested(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {}
+    for _ in range(levels):
+        schema = {"items": schema}
+    return schema
+
+
+@pytest.mark.parametrize("schema", [{"const": "\ud800"}, {"minimum": float("nan")}, nested(5000)])
+def test_a_schema_that_can_not_be_written_down_is_refused(schema: dict[str, Any]) -> None:
+    error = refused(response_format={"type": "json_object", "schema": schema})
+    assert (error["loc"], error["type"]) == (("response_format",), "invalid_value")
+
+
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    parts = [{"type": "text", "text": "\ud800"}]
+    for content in ("\ud800", parts):
+        refused(messages=[{"role": "user", "content": content}])
+    refused(stop="\ud800")
+    refused(grammar="\ud800")
+    refused(user="\ud800")
+
+
 def test_any_json_object_is_a_schema_too() -> None:
     schema = chat(response_format={"type": "json_object"}).params.json_schema
     assert schema is not None
