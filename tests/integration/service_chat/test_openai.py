@@ -1,0 +1,260 @@
+"""What OpenAI's own client sees of this service: real llama.cpp behind it, and the mock beside it."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from openai import APIError, BadRequestError, InternalServerError, NotFoundError, OpenAI, RateLimitError, Stream
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+from tests.integration.processes import ServiceProcess, descendants, eventually, running
+from tests.integration.service_chat.conftest import Start
+from tests.models.tiny_gguf import DEFAULT_REPLY
+
+HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
+
+
+def client_of(service: ServiceProcess) -> OpenAI:
+    """It would try again by itself; here each refusal is to be seen."""
+    return OpenAI(base_url=f"{service.url}/v1", api_key="unused", max_retries=0, timeout=30)
+
+
+@pytest.fixture
+def client(service: ServiceProcess) -> Iterator[OpenAI]:
+    with client_of(service) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def endless(endless_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A small context, one slot, room for one more: its model goes on for as long as it may."""
+    settings = {
+        "GGUF_PATH": str(endless_gguf),
+        "GGUF_N_CTX": "512",
+        "GGUF_MAX_TOKENS": "32",
+        "GGUF_SLOTS": "1",
+        "TRIAGE_QUEUE_MAXSIZE": "1",
+    }
+    with running(("service_chat",), "CHAT_API_PORT", tmp_path_factory.mktemp("chat"), settings) as process:
+        process.until_ready()
+        yield process
+
+
+def test_a_chat_is_answered(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="default", messages=HELLO)
+    assert answer.choices[0].message.content == DEFAULT_REPLY
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.model == "script.gguf"
+    assert answer.system_fingerprint is not None
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    assert answer.usage.prompt_tokens > 5
+    assert answer._request_id
+
+
+def test_a_stream_says_the_same_in_pieces(client: OpenAI) -> None:
+    stream = client.chat.completions.create(
+        model="script.gguf", messages=HELLO, stream=True, stream_options={"include_usage": True}
+    )
+    chunks = list(stream)
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert not chunks[0].choices[0].delta.content
+    said = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
+    assert "".join(said) == DEFAULT_REPLY
+    assert len([text for text in said if text]) > 1
+    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens > 5
+
+
+def test_the_helper_for_streams_puts_the_answer_together(client: OpenAI) -> None:
+    with client.chat.completions.stream(model="default", messages=HELLO) as stream:
+        assert stream.get_final_completion().choices[0].message.content == DEFAULT_REPLY
+
+
+def test_the_text_ends_before_a_stop_string(client: OpenAI) -> None:
+    whole, _, _ = DEFAULT_REPLY.partition("fever")
+    plain = client.chat.completions.create(model="default", messages=HELLO, stop=["fever", "never said"])
+    assert (plain.choices[0].message.content, plain.choices[0].finish_reason) == (whole, "stop")
+    stream = client.chat.completions.create(model="default", messages=HELLO, stop="fever", stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == whole
+
+
+def test_the_text_ends_at_the_longest_length(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="default", messages=HELLO, max_completion_tokens=3)
+    assert answer.choices[0].finish_reason == "length"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 3
+
+
+def test_equal_seeds_give_equal_texts_and_others_do_not(endless: ServiceProcess) -> None:
+    def said(seed: int | None) -> str:
+        with client_of(endless) as client:
+            answer = client.chat.completions.create(model="default", messages=HELLO, temperature=1.5, seed=seed)
+        return answer.choices[0].message.content or ""
+
+    assert said(5) == said(5)
+    assert len({said(5), said(6), said(7)}) > 1
+    assert len({said(None) for _ in range(4)}) > 1
+
+
+def test_the_models_on_offer_are_listed(client: OpenAI) -> None:
+    listed = client.models.list().data
+    assert [model.id for model in listed] == ["script.gguf", "mock"]
+    assert client.models.retrieve("default") == listed[0]
+    with pytest.raises(NotFoundError):
+        client.models.retrieve("gpt-4o")
+
+
+def test_a_mode_that_is_allowed_may_be_named(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="mock", messages=HELLO)
+    assert answer.model == "mock"
+    assert "mock" in (answer.choices[0].message.content or "").lower()
+    stream = client.chat.completions.create(model="mock", messages=HELLO, stream=True)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == answer.choices[0].message.content
+
+
+def test_a_model_that_is_not_there_is_not_found(client: OpenAI) -> None:
+    with pytest.raises(NotFoundError) as refused:
+        client.chat.completions.create(model="gpt-4o", messages=HELLO)
+    assert (refused.value.code, refused.value.param) == ("model_not_found", "model")
+
+
+def test_what_can_not_be_honoured_is_a_bad_request(client: OpenAI) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        client.chat.completions.create(model="default", messages=HELLO, n=2)
+    assert (refused.value.code, refused.value.param) == ("unsupported_parameter", "n")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_prompt_that_does_not_fit_is_a_bad_request_with_its_counts(endless: ServiceProcess, stream: bool) -> None:
+    long: list[ChatCompletionMessageParam] = [{"role": "user", "content": "pain since the fever " * 300}]
+    with client_of(endless) as client, pytest.raises(BadRequestError) as refused:
+        client.chat.completions.create(model="default", messages=long, stream=stream)
+    assert refused.value.code == "context_length_exceeded"
+    assert "maximum context length is 512 tokens" in refused.value.message
+
+
+def test_an_answer_longer_than_the_context_is_a_bad_request(endless: ServiceProcess) -> None:
+    with client_of(endless) as client, pytest.raises(BadRequestError) as refused:
+        client.chat.completions.create(model="default", messages=HELLO, max_tokens=512)
+    assert refused.value.param == "max_tokens"
+
+
+def test_a_model_that_can_not_be_loaded_is_said_to_be_away(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "broken.gguf").write_bytes(b"GGUF and nothing more")
+    with start({"GGUF_PATH": str(tmp_path / "broken.gguf")}) as service, client_of(service) as client:
+        service.until_answering()
+        with pytest.raises(InternalServerError) as refused:
+            client.chat.completions.create(model="default", messages=HELLO)
+        assert refused.value.status_code == 503
+        assert int(refused.value.response.headers["retry-after"]) >= 1
+
+
+def slow(endless_gguf: Path) -> dict[str, str]:
+    """One slot and a context that takes the tiny model seconds to fill."""
+    return {
+        "GGUF_PATH": str(endless_gguf),
+        "GGUF_N_CTX": "8192",
+        "GGUF_MAX_TOKENS": "8000",
+        "GGUF_SLOTS": "1",
+        "TRIAGE_QUEUE_MAXSIZE": "1",
+    }
+
+
+def busy_and_waiting(service: ServiceProcess) -> tuple[int, int]:
+    health = service.get("/health/model").json()
+    return health["running"], health["queue_depth"]
+
+
+def test_a_full_lane_is_too_many_requests_and_a_hang_up_makes_room(start: Start, endless_gguf: Path) -> None:
+    with start(slow(endless_gguf)) as service, client_of(service) as client:
+        service.until_ready()
+        endless = {"model": "default", "messages": HELLO, "stream": True, "ignore_eos": True, "max_tokens": 8000}
+
+        def hold(told: threading.Event, leave: threading.Event) -> None:
+            url = f"{service.url}/v1/chat/completions"
+            with httpx.stream("POST", url, json=endless, timeout=30) as answer:
+                for _ in answer.iter_bytes():
+                    told.set()
+                    if leave.is_set():
+                        return
+
+        leave = threading.Event()
+        holders = []
+        for _ in range(2):
+            told = threading.Event()
+            holders.append(threading.Thread(target=hold, args=(told, leave)))
+            holders[-1].start()
+            assert told.wait(20)
+        assert busy_and_waiting(service) == (1, 1)
+        with pytest.raises(RateLimitError) as refused:
+            client.chat.completions.create(model="default", messages=HELLO, max_tokens=1)
+        assert refused.value.code == "queue_full"
+        assert int(refused.value.response.headers["retry-after"]) >= 1
+        leave.set()
+        for holder in holders:
+            holder.join(20)
+        eventually(lambda: busy_and_waiting(service) == (0, 0), 5)
+        assert client.chat.completions.create(model="default", messages=HELLO, max_tokens=1).choices
+
+
+def test_an_engine_that_dies_in_the_middle_is_an_error_of_the_stream(start: Start, endless_gguf: Path) -> None:
+    with start(slow(endless_gguf)) as service, client_of(service) as client:
+        service.until_ready()
+        stream = client.chat.completions.create(model="default", messages=HELLO, stream=True, max_tokens=8000)
+        until_text(stream)
+        # Of what the service started, the process that holds the model has the most memory.
+        os.kill(max(descendants(service.process.pid), key=resident), signal.SIGKILL)
+        with pytest.raises(APIError) as broken:
+            read_on(stream)
+        assert isinstance(broken.value.body, dict)
+        assert broken.value.body["code"] == "worker_died"
+
+
+def test_a_stream_that_outlasts_the_grace_ends_with_an_error(start: Start, endless_gguf: Path) -> None:
+    settings = {**slow(endless_gguf), "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "1"}
+    with start(settings) as service, client_of(service) as client:
+        service.until_ready()
+        stream = client.chat.completions.create(
+            model="default", messages=HELLO, stream=True, max_tokens=8000, extra_body={"ignore_eos": True}
+        )
+        until_text(stream)
+        service.process.send_signal(signal.SIGTERM)
+        with pytest.raises(APIError) as broken:
+            read_on(stream)
+        assert isinstance(broken.value.body, dict)
+        assert broken.value.body["code"] == "draining"
+        assert service.process.wait(20) == 0
+
+
+def until_text(stream: Stream[ChatCompletionChunk]) -> None:
+    while not (chunk := next(stream)).choices or not chunk.choices[0].delta.content:
+        pass
+
+
+def read_on(stream: Stream[ChatCompletionChunk]) -> None:
+    for _ in stream:
+        pass
+
+
+def resident(pid: int) -> int:
+    """Pages in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+
+
+def test_nothing_of_a_chat_is_logged(service: ServiceProcess, client: OpenAI) -> None:
+    words = "canary-in-the-coal-mine"
+    message: list[ChatCompletionMessageParam] = [{"role": "user", "content": words}]
+    client.chat.completions.create(model="default", messages=message, user=words)
+    with pytest.raises(BadRequestError):
+        client.chat.completions.create(model="default", messages=message, n=2, user=words)
+    with pytest.raises(NotFoundError):
+        client.chat.completions.create(model=words, messages=message)
+    assert words not in json.dumps(service.log)
