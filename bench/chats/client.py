@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
@@ -26,12 +27,17 @@ class Answer:
     retry_after: str | None = None
     stamps: list[float] = field(default_factory=list)  #: one for each piece of text
     text: str = ""
-    tokens: int = 0  #: of the answer, by the server's own count
+    usage: int | None = None  #: tokens of the answer by the server's own count; not every server gives one
     prompt_tokens: int = 0
     cached_tokens: int = 0
     took_s: float = 0.0
     began: float = 0.0  #: on the clock of `time.perf_counter`
     error: str = ""  #: empty when the answer came to its end as the protocol says
+
+    @property
+    def tokens(self) -> int:
+        """Of the answer: counted by the server, else the pieces of text, which are tokens where all are visible."""
+        return len(self.stamps) if self.usage is None else self.usage
 
     @property
     def whole(self) -> bool:
@@ -45,7 +51,7 @@ class Answer:
     @property
     def gaps_s(self) -> list[float]:
         """Between one text and the next."""
-        return [later - earlier for earlier, later in zip(self.stamps, self.stamps[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(self.stamps)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def _take(event: Json, answer: Answer) -> None:
             answer.text += text
     match event:
         case {"usage": {"completion_tokens": int(tokens), "prompt_tokens": int(prompt_tokens), **more}}:
-            answer.tokens, answer.prompt_tokens = tokens, prompt_tokens
+            answer.usage, answer.prompt_tokens = tokens, prompt_tokens
             match more:
                 case {"prompt_tokens_details": {"cached_tokens": int(cached)}}:
                     answer.cached_tokens = cached

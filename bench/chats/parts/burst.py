@@ -1,0 +1,158 @@
+"""Part `burst`: eight callers hang up while their prompts are read; then sixty-four come at once.
+
+Called by `bench.triage`. What is asked here is not how fast the service is but whether it keeps its word: a slot whose
+caller has gone is free again at once, and whoever comes is either served in time or told at once when to come back.
+"""
+
+import asyncio
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from bench.chats.client import Answer, ask, get
+from bench.chats.crowd import Probes, at_once, probing
+from bench.chats.figures import NAN, percentile
+from bench.chats.parts import Effort, Part
+from bench.chats.stage import Stage
+from bench.chats.words import chat
+from bench.contest import ContestFailed, Running
+from bench.stage import say
+from bench.verdict import Line, markdown
+
+SLOTS = 8
+#: Long prompts, so that all eight are still read when their callers go.
+LONG, HANG_UP_AFTER_S, LOOK_EVERY_S, GIVE_UP_S = 700, 2.0, 0.02, 60.0
+FREE_WITHIN_S, NEXT_WITHIN_S = 1.0, 2.0
+BURST, SHARED, OWN, TOKENS, DEADLINE_S = 64, 40, 20, 16, 60.0
+REFUSED_WITHIN_MS, HEALTH_P99_MS = 100.0, 10.0
+_SAMPLE = re.compile(r"^(\w+?)(?:_total)?(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Whether it kept its word."""
+
+    free_s: float  #: from the hang-up until no slot is busy any more
+    next_s: float  #: to the first text of a caller who comes right after
+    served: int  #: within their deadline
+    refused: int  #: with 429
+    refused_well: int  #: with whole seconds in Retry-After, of those
+    otherwise: Mapping[str, int]
+    served_slowest_s: float
+    refused_slowest_ms: float
+    counted: int  #: of the burst, by the service's own counters
+    counted_refused: int
+    health_p99_ms: float
+    health_failed: int
+
+
+def measure(stage: Stage, effort: Effort) -> Part:
+    """Once: these are promises and no averages.
+
+    Raises:
+        ContestFailed: The service did not start, or no slot was ever busy.
+    """
+    say("Eight hang up, then sixty-four come at once")
+    with stage.ours(SLOTS, {"TRIAGE_DEADLINE_SECONDS": f"{DEADLINE_S:g}"}) as server:
+        found = asyncio.run(_both(server))
+    rows = [["what", "found"]]
+    rows.append(["eight hang up in prefill: until all slots are free", f"{found.free_s:.2f} s"])
+    rows.append(["first text for the next caller", f"{found.next_s:.2f} s"])
+    rows.append(["64 at once: served within their deadline", f"{found.served}"])
+    rows.append(["refused with 429", f"{found.refused}"])
+    rows.append(["slowest answer", f"{found.served_slowest_s:.1f} s of {DEADLINE_S:g} s"])
+    rows.append(["slowest refusal", f"{found.refused_slowest_ms:.0f} ms"])
+    return Part((markdown(rows),), lines(found), asdict(found))
+
+
+def lines(found: Kept) -> list[Line]:
+    lost = BURST - found.served - found.refused
+    miscounted = abs(found.counted - BURST) + abs(found.counted_refused - found.refused)
+    return [
+        Line("8 hang up in prefill: all slots free", found.free_s, " s", FREE_WITHIN_S, None, False),
+        Line("8 hang up in prefill: TTFT of the next caller", found.next_s, " s", None, NEXT_WITHIN_S, False),
+        Line("64 at once: neither served in time nor refused", lost, "", 0.0, None, False),
+        Line("64 at once: slowest refusal", found.refused_slowest_ms, " ms", REFUSED_WITHIN_MS, None, False),
+        Line("64 at once: refusals without Retry-After", found.refused - found.refused_well, "", 0.0, None, False),
+        Line("64 at once: not in the service's own counters", miscounted, "", 0.0, None, False),
+        Line("hang-ups and burst: health p99", found.health_p99_ms, " ms", HEALTH_P99_MS, None, False),
+        Line("hang-ups and burst: failed probes of health", found.health_failed, "", 0.0, None, False),
+    ]
+
+
+async def _both(server: Running) -> Kept:
+    warm_up = await ask(server.port, chat(999, SHARED, OWN, 4))
+    if not warm_up.whole:
+        raise ContestFailed(f"{server.contestant.name} answered {warm_up.status}: {warm_up.error}")
+    async with probing(server.port, server.contestant.health) as probes:
+        free_s, next_s = await _hang_up(server)
+        before = samples(await _metrics(server))
+        bodies = [chat(number, SHARED, OWN, TOKENS) for number in range(BURST)]
+        crowd = await at_once(server.port, bodies)
+        after = samples(await _metrics(server))
+    return judged(free_s, next_s, crowd.answers, counted(before, after), probes)
+
+
+async def _hang_up(server: Running) -> tuple[float, float]:
+    asking = asyncio.create_task(
+        at_once(server.port, [chat(number, SHARED, LONG, TOKENS) for number in range(SLOTS)], HANG_UP_AFTER_S)
+    )
+    await asyncio.sleep(HANG_UP_AFTER_S / 2)
+    busy = samples(await _metrics(server)).get("triage_slots_busy", {}).get("", NAN)
+    answers = (await asking).answers
+    if busy != SLOTS or any(answer.stamps for answer in answers):
+        raise ContestFailed(f"{busy} of {SLOTS} slots were reading when their callers went: nothing to measure")
+    left = time.perf_counter()
+    following = asyncio.create_task(ask(server.port, chat(998, SHARED, OWN, 1)))
+    # The next caller is himself in a slot until he is done, so one busy slot is nobody else's.
+    while samples(await _metrics(server))["triage_slots_busy"][""] > int(not following.done()):
+        if time.perf_counter() - left > GIVE_UP_S:
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
+    free_s = time.perf_counter() - left
+    return free_s, (await following).first_s
+
+
+async def _metrics(server: Running) -> str:
+    _, page = await get(server.port, "/metrics")
+    return page.decode()
+
+
+def samples(page: str) -> dict[str, dict[str, float]]:
+    """By name without `_total`, then by labels as they stand there."""
+    found: dict[str, dict[str, float]] = {}
+    for name, labels, value in _SAMPLE.findall(page):
+        found.setdefault(name, {})[labels] = float(value)
+    return found
+
+
+def counted(before: Mapping[str, Mapping[str, float]], after: Mapping[str, Mapping[str, float]]) -> tuple[int, int]:
+    """How many chats ended between two pages of metrics, and how many of them at the door."""
+
+    def gained(name: str) -> int:
+        return round(sum(after.get(name, {}).values()) - sum(before.get(name, {}).values()))
+
+    return gained("triage_chats"), gained("triage_rejected")
+
+
+def judged(free_s: float, next_s: float, answers: Sequence[Answer], counts: tuple[int, int], probes: Probes) -> Kept:
+    served = [answer for answer in answers if answer.whole and answer.took_s <= DEADLINE_S]
+    refused = [answer for answer in answers if answer.status == 429]
+    told = {id(answer) for answer in (*served, *refused)}
+    others = Counter(f"{answer.status} {answer.error}"[:80] for answer in answers if id(answer) not in told)
+    return Kept(
+        free_s=free_s,
+        next_s=next_s,
+        served=len(served),
+        refused=len(refused),
+        refused_well=sum((answer.retry_after or "").isdigit() for answer in refused),
+        otherwise=dict(others),
+        served_slowest_s=max((answer.took_s for answer in served), default=NAN),
+        refused_slowest_ms=max((answer.took_s for answer in refused), default=NAN) * 1000,
+        counted=counts[0],
+        counted_refused=counts[1],
+        health_p99_ms=percentile(probes.took_s, 99) * 1000,
+        health_failed=probes.failed,
+    )

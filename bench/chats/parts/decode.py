@@ -1,0 +1,190 @@
+"""Part `decode`: what of the machine's speed reaches the reader? The engine beside llama.cpp with nothing around it.
+
+Called by `bench.triage`. The engine is the one that serves, in its own process and over its own pipe, only the HTTP
+door is left out; beside it, in turns and with the same rows, threads, niceness and OpenMP setting, runs
+`bench.chats.bare`.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from bench.chats.figures import NAN, middle, over
+from bench.chats.parts import Effort, Part
+from bench.chats.stage import N_CTX, Stage
+from bench.chats.words import text
+from bench.contest import INHERITED, ContestFailed
+from bench.stage import say
+from bench.verdict import Line, markdown
+from scripts.loopback import ROOT
+from service_chat.engines.gguf.messages import EngineConfig
+from service_chat.engines.gguf.process import GgufEngine
+from service_chat.engines.protocol import ChatMessage, Completion, Delta, EngineState, SamplingParams
+from service_chat.models.manifest import LocalFile, ModelFile
+from serving.clock import SystemClock
+from serving.deadline import Deadline
+
+ROWS = (1, 4, 16)
+PROMPT, TOKENS = 40, 64
+AGGREGATE, SINGLE = 0.97, 0.95
+_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """One round, tokens a second by rows."""
+
+    engine: dict[int, float]
+    bare: dict[int, float]
+    generate: float
+
+
+def measure(stage: Stage, effort: Effort) -> Part:
+    """Both are loaded all the time and work in turns.
+
+    Raises:
+        ContestFailed: One of them did not start, or did not write what was asked for.
+    """
+    say(f"Decoding at {', '.join(map(str, ROWS))} rows, {effort.rounds} round(s)")
+    rounds = asyncio.run(_rounds(stage, effort))
+    return Part((table(rounds),), lines(rounds), {"rounds": [asdict(each) for each in rounds]})
+
+
+def lines(rounds: Sequence[Speeds]) -> list[Line]:
+    """Of each round its own ratio: what the machine did meanwhile is then in both of its figures."""
+    told: list[Line] = []
+    for rows in ROWS:
+        ratio = middle(each.engine[rows] / each.bare[rows] for each in rounds)
+        told.append(
+            Line(f"decode, {rows} row(s): tokens/s against bare llama_decode", ratio, "x", AGGREGATE, None, True)
+        )
+    single = over(rounds, lambda each: each.engine[1] / each.generate)
+    return [*told, Line("decode, one stream: tokens/s against Llama.generate", single, "x", SINGLE, None, True)]
+
+
+def table(rounds: Sequence[Speeds]) -> str:
+    rows = [["rows", "engine tok/s", "of one row", "bare tok/s", "of one row"]]
+
+    def cells(pick: Callable[[Speeds], dict[int, float]], count: int) -> list[str]:
+        rate = over(rounds, lambda each: pick(each)[count])
+        return [f"{rate:.1f}", f"{rate / over(rounds, lambda each: pick(each)[1]):.2f} x"]
+
+    for count in ROWS:
+        rows.append([f"{count}", *cells(lambda each: each.engine, count), *cells(lambda each: each.bare, count)])
+    rows.append(["1, `Llama.generate`", "", "", f"{over(rounds, lambda each: each.generate):.1f}", ""])
+    return markdown(rows)
+
+
+async def _rounds(stage: Stage, effort: Effort) -> list[Speeds]:
+    config = EngineConfig(
+        ModelFile(LocalFile(stage.model)),
+        stage.scratch,
+        n_ctx=N_CTX,
+        n_threads=stage.threads,
+        slots=max(ROWS),
+        kv_cells=N_CTX,
+        draft="off",
+    )
+    engine = GgufEngine(config, _CLOCK)
+    await engine.start()
+    try:
+        await _until_ready(engine)
+        model = engine.status().model
+        with _bare(stage, (model.spin or "") if model else "", config.nice) as ask:
+            return [await _round(engine, ask, number) for number in range(effort.rounds)]
+    finally:
+        await engine.aclose()
+
+
+async def _until_ready(engine: GgufEngine) -> None:
+    while not engine.status().ready:
+        if engine.status().state is EngineState.FAILED:
+            raise ContestFailed(f"The engine did not start: {engine.status().reason}")
+        await asyncio.sleep(0.1)
+
+
+async def _round(engine: GgufEngine, ask: Callable[[str], float], number: int) -> Speeds:
+    ours: dict[int, float] = {}
+    bare: dict[int, float] = {}
+
+    async def engine_at(rows: int) -> None:
+        ours[rows] = await engine_rate(engine, rows)
+
+    async def bare_at(rows: int) -> None:
+        bare[rows] = await asyncio.to_thread(ask, f"rows {rows} {PROMPT} {TOKENS}")
+
+    for rows in ROWS:
+        # Whoever goes second meets a warmer machine: they take turns at that too.
+        for each in (engine_at, bare_at) if number % 2 == 0 else (bare_at, engine_at):
+            await each(rows)
+    return Speeds(ours, bare, await asyncio.to_thread(ask, f"generate {PROMPT} {TOKENS}"))
+
+
+async def engine_rate(engine: GgufEngine, rows: int) -> float:
+    """Tokens a second while all of them write."""
+    asked = await asyncio.gather(*(_stamps(engine, row) for row in range(rows)))
+    began = max(stamps[0][0] for stamps in asked)
+    ended = min(stamps[-1][0] for stamps in asked)
+    # The tokens of a piece were written after the piece before it.
+    written = sum(
+        tokens - before for stamps in asked for (_, before), (at, tokens) in pairwise(stamps) if began < at <= ended
+    )
+    return written / (ended - began) if ended > began else NAN
+
+
+async def _stamps(engine: GgufEngine, row: int) -> list[tuple[float, int]]:
+    """When there were how many tokens."""
+    messages = (ChatMessage("user", f"{row}: {text(PROMPT - 12, 600 + row)}"),)
+    params = SamplingParams(max_tokens=TOKENS, temperature=0.0, presence_penalty=0.0, ignore_eos=True)
+    stamps: list[tuple[float, int]] = []
+    async with aclosing(engine.stream(messages, params, Deadline.after(600, _CLOCK))) as events:
+        async for event in events:
+            if isinstance(event, Delta):
+                stamps.append((time.perf_counter(), event.tokens))
+            elif isinstance(event, Completion) and event.completion_tokens != TOKENS:
+                raise ContestFailed(f"The engine ended after {event.completion_tokens} tokens: {event.finish_reason}")
+    return stamps
+
+
+@contextmanager
+def _bare(stage: Stage, spin: str, nice: int) -> Iterator[Callable[[str], float]]:
+    """Asks `bench.chats.bare`. `spin` as the engine tells it: `NAME=value`, or that nothing was set."""
+    environ = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    environ |= dict([word.partition("=")[::2] for word in spin.split() if "=" in word])
+    command = [sys.executable, "-m", "bench.chats.bare", str(stage.model), str(N_CTX), str(stage.threads), str(nice)]
+    log = Path(stage.scratch) / "bare.log"
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def told() -> str:
+        assert process.stdout is not None
+        line = process.stdout.readline().strip()
+        if not line:
+            raise ContestFailed(f"The bare loop ended:\n{log.read_text(errors='replace')[-2000:]}")
+        return line
+
+    def ask(question: str) -> float:
+        assert process.stdin is not None
+        process.stdin.write(f"{question}\n")
+        process.stdin.flush()
+        return float(told())
+
+    try:
+        told()
+        yield ask
+    finally:
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
