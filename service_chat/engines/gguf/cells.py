@@ -197,7 +197,7 @@ class Cells:
         reader = self._requests[by]
         if reader.need < end:
             return False
-        self._kept[kept] = holder = self._open(reader.base, min(reader.start, end), end)
+        self._kept[kept] = holder = self._open(reader.base, reader.start, end)
         if end > reader.start:
             last = reader.need
             self._move(reader, last, 0)

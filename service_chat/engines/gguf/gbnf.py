@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 
-#: Characters, as ranges of code points, sorted and apart from each other.
+#: Characters, as ranges of code points, sorted, none over another.
 Chars: TypeAlias = tuple[tuple[int, int], ...]
 #: What an alternate is made of: characters, a rule by its number, and None at its end.
 Item: TypeAlias = Chars | int | None
@@ -203,7 +203,7 @@ def _class(text: str) -> Chars:
         at += 3 if is_range else 1
     joined: list[tuple[int, int]] = []
     for low, high in sorted(pair for pair in ranges if pair[0] <= pair[1]):
-        if joined and low <= joined[-1][1] + 1:
+        if joined and low <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
         else:
             joined.append((low, high))
