@@ -8,7 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
@@ -133,8 +133,10 @@ async def exchange(
         async with aclosing(_lines(reader, found)) as lines:
             yield found, lines
     finally:
-        # Not awaited to its end: who hangs up does not wait for the other side to agree.
+        # Our own end only: who hangs up does not wait for the other side to agree.
         writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def get(port: int, path: str) -> tuple[int, bytes]:
