@@ -13,12 +13,13 @@ The entry must be a function at module level; it and its arguments are pickled o
 import asyncio
 import contextlib
 import contextvars
+import io
 import os
 import signal
 import socket
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, Self, TypeVar, cast
 
@@ -191,29 +192,19 @@ class Child(Generic[A]):
 
     async def _live_once(self) -> ChildExit:
         """One life: from the spawn to the reaped exit. Whatever way this is left, the process is gone afterwards."""
-        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         # A pipe of our own, not asyncio's: that one calls a process dead only when everything that inherited its
         # standard error is gone too, so a child's own child could hide the death for hours.
-        stderr_from, stderr_to = (os.fdopen(end, mode, 0) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
-        pipe: _PipeEnd | None = None
-        stderr = _StderrLines(self._listener.on_stderr)
+        stderr_from, stderr_to = (io.FileIO(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        pipe, stderr = _PipeEnd(self._deliver), _StderrLines(self._listener.on_stderr)
         try:
-            await loop.connect_read_pipe(lambda: stderr, stderr_from)
-            with theirs, stderr_to:
-                process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "serving.child_main", str(theirs.fileno()), str(os.getpid())),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.DEVNULL,  # the pipe is the only way to speak to us; libraries print here
-                    stderr=stderr_to.fileno(),
-                    pass_fds=(theirs.fileno(),),
-                    env={**os.environ, **_import_path(), **self._environment},
-                )
-            self._process, self._hung, self._silence = process, False, self._policy.silence_s
+            await _to_its_end(self._begin((ours, pipe), (stderr_from, stderr), theirs, stderr_to))
+            process = self._process
+            assert process is not None
+            self._hung, self._silence = False, self._policy.silence_s
             self.starts += 1
             self._last_sign = self._clock.monotonic()
-            _, pipe = await loop.create_unix_connection(lambda: _PipeEnd(self._deliver), sock=ours)
             self._transport = pipe.transport
             self._listener.on_start(process.pid)
             self.send((self._entry, self._args))
@@ -226,13 +217,36 @@ class Child(Generic[A]):
             return ChildExit(process.pid, code, 0, self._hung, tuple(stderr.tail))
         finally:
             self._transport = None
-            if pipe is not None and pipe.transport is not None:
+            if pipe.transport is not None:
                 pipe.transport.abort()
             else:
                 ours.close()
             if stderr.transport is not None:
                 stderr.transport.close()
+            else:
+                stderr_from.close()
             await asyncio.shield(self._reap())
+
+    async def _begin(
+        self,
+        pipe: tuple[socket.socket, _PipeEnd],
+        stderr: tuple[io.FileIO, "_StderrLines"],
+        their_pipe: socket.socket,
+        their_stderr: io.FileIO,
+    ) -> None:
+        """Makes the process and connects both pipes. The child's ends are closed here: it has its own."""
+        loop = asyncio.get_running_loop()
+        with their_pipe, their_stderr:
+            await loop.connect_read_pipe(lambda: stderr[1], stderr[0])
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "serving.child_main", str(their_pipe.fileno()), str(os.getpid())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,  # the pipe is the only way to speak to us; libraries print here
+                stderr=their_stderr.fileno(),
+                pass_fds=(their_pipe.fileno(),),
+                env={**os.environ, **_import_path(), **self._environment},
+            )
+        await loop.create_unix_connection(lambda: pipe[1], sock=pipe[0])
 
     async def _reap(self) -> None:
         process, self._process = self._process, None
@@ -298,6 +312,19 @@ class _StderrLines(asyncio.Protocol):
         if line:
             self.tail.append(line)
             self._tell(line)
+
+
+async def _to_its_end(work: Coroutine[None, None, None]) -> None:
+    """Waits for `work`, and on a cancellation waits for it all the same: a spawn that is broken off in the middle
+    leaves a process that nobody reaps and pipes that nobody closes."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # seen: nobody asks what became of it
+        raise
 
 
 def _never_lived(error: Exception) -> ChildExit:

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +228,19 @@ def test_waits_double_up_to_the_limit() -> None:
     policy = RestartPolicy(first_wait_s=0.1, max_wait_s=1.0)
     assert [policy.wait(n) for n in range(1, 7)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
     assert policy.wait(10_000) == 1.0
+
+
+async def test_closing_while_the_process_is_being_made_leaves_none() -> None:
+    """It was made all the same, and nobody knew of it: not reaped, its transport open until the loop ended."""
+    seen = Remembering()
+    for number in range(12):
+        starting = child(seen)
+        await starting.__aenter__()
+        for _ in range(number):
+            await asyncio.sleep(0)
+        await starting.aclose()
+    assert child_processes() == set()
+
+
+def child_processes() -> set[str]:
+    return {name for name in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split() if name}
