@@ -1,5 +1,7 @@
 """What can be wrong with a triage request beyond the floor's error tree.
 
+Rejected
+└── SwapRunning       another model is being loaded already (HTTP answers 409)
 InvalidInput
 ├── ModeNotAllowed    `llm_mode` names an engine that this deployment does not offer (HTTP answers 422)
 └── PromptTooLong     the prompt leaves the model no room for an answer; raised by engines
@@ -8,7 +10,7 @@ NotFound
 └── ModelNotFound     `model` names none that is on offer here; only the OpenAI door asks by name
 """
 
-from serving.errors import CallerGone, InvalidInput, NotFound
+from serving.errors import CallerGone, InvalidInput, NotFound, Rejected
 
 
 class ModeNotAllowed(InvalidInput):
@@ -45,3 +47,10 @@ class JobNotFound(NotFound):
 class JobCancelled(CallerGone):
     code = "cancelled"
     default_message = "The question was taken back."
+
+
+class SwapRunning(Rejected):
+    """HTTP answers 409."""
+
+    code = "swap_running"
+    default_message = "Another model is being loaded; one at a time."

@@ -68,13 +68,27 @@ engine_state_changed = _event(
 engine_ready = _event(
     "engine_ready",
     "The model is loaded and warm.",
-    *("llm_mode", "model", "sha256", "n_ctx", "n_threads", "threads_from", "spin", "system_info", "load_ms"),
+    *("llm_mode", "model", "sha256", "n_ctx", "n_threads", "threads_from", "spin", "system_info", "load_ms", "slots"),
 )
 engine_stuck = _event(
     "engine_stuck",
     "The engine sits on a request for which nobody waits any more: its process is killed and started anew.",
     "pid",
     "overdue_s",
+    level=ERROR,
+)
+model_swap_begun = _event(
+    "model_swap_begun",
+    "Another model is being loaded: beside the one that serves, or after it where memory holds only one.",
+    "model",
+    "beside",
+)
+model_swap_done = _event("model_swap_done", "New requests go to the new model.", "model", "sha256")
+model_swap_failed = _event(
+    "model_swap_failed",
+    "The new model could not be loaded; the one before serves.",
+    "model",
+    "reason",
     level=ERROR,
 )
 engine_restarts_keep_failing = _event(

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from service_chat import errors
+from service_chat.routers.admin_model import add_model_routes
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.openai import openai_router
 from service_chat.routers.operations import operations_router
@@ -36,6 +37,7 @@ STATUS: dict[type[SluiceError], int] = {
     errors.PromptTooLong: 422,
     errors.IdempotencyKeyReused: 422,
     errors.JobCancelled: 409,
+    errors.SwapRunning: 409,
 }
 
 
@@ -64,7 +66,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
     app.include_router(operations_router(runtime, VERSION, DESCRIPTION))
     app.include_router(queue_router(runtime.lanes, runtime.default_mode, settings.gguf_max_tokens))
     app.include_router(metrics_router(runtime.metrics))
-    app.include_router(admin_router(settings.admin_token, settings))
+    app.include_router(add_model_routes(admin_router(settings.admin_token, settings), runtime.swaps))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS, shape)
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal

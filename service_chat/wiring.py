@@ -18,6 +18,7 @@ from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import hub_model, parse_reference
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.records.sqlite import SqliteRecords
+from service_chat.routers.admin_model import Swaps
 from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatLane
 from service_chat.services.jobs import JobPolicy, Jobs
@@ -71,6 +72,12 @@ class Runtime:
         engine = self._engines.get(self.default_mode)
         return engine.status() if engine is not None else None
 
+    @property
+    def swaps(self) -> Swaps | None:
+        """The local engine, if there is one whose model can be swapped."""
+        engine = self._engines.get("gguf")
+        return engine if isinstance(engine, Swaps) else None
+
     async def __aenter__(self) -> "Runtime":
         self._begun = time.monotonic()
         await self._stack.enter_async_context(self.lag)
@@ -98,16 +105,21 @@ class Runtime:
     def _follow(self, status: EngineStatus) -> None:
         follow_engine(status, self.lifecycle)
         before, self._seen = self._seen, status
-        if before is not None and before.state is status.state:
+        changed = before is None or before.state is not status.state
+        swapped = before is not None and status.ready and before.model != status.model
+        if not changed and not swapped:
             return
-        if before is None or before.ready:
+        if before is None or (before.ready and changed):
             self._begun = time.monotonic()
-        events.engine_state_changed(
-            llm_mode=self.default_mode, state=status.state.value, reason=status.reason, failures=status.failures
-        )
+        if changed:
+            events.engine_state_changed(
+                llm_mode=self.default_mode, state=status.state.value, reason=status.reason, failures=status.failures
+            )
         if status.ready and status.model is not None:
             model, took = status.model, time.monotonic() - self._begun
-            self.metrics.load.set(took)
+            if changed:  # a model that was swapped has loaded beside the other, for nobody to wait
+                self.metrics.load.set(took)
+            self.metrics.model.clear()
             self.metrics.model.labels(model.name, self.default_mode).set(1)
             events.engine_ready(
                 llm_mode=self.default_mode,
@@ -118,7 +130,8 @@ class Runtime:
                 threads_from=model.threads_from,
                 spin=model.spin,
                 system_info=model.system_info,
-                load_ms=round(took * 1000),
+                load_ms=round(took * 1000) if changed else None,
+                slots=self._engines[self.default_mode].load().slots,
             )
 
     def _model_ready(self) -> bool:
@@ -163,8 +176,10 @@ def _engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
     match mode:
         case "gguf":
             from service_chat.engines.gguf.process import GgufEngine
+            from service_chat.engines.gguf.swap import SwappableEngine, SwapPolicy
 
-            return GgufEngine(_engine_config(settings), clock)
+            policy = SwapPolicy(drain_s=settings.triage_deadline_seconds)
+            return SwappableEngine(_engine_config(settings), lambda config: GgufEngine(config, clock), policy)
         case "remote":
             from service_chat.engines.remote import RemoteConfig, RemoteEngine
 
