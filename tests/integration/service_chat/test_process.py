@@ -188,7 +188,7 @@ def test_a_deadline_is_answered_from_the_record_and_frees_the_engine(start: Star
 
 
 def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, endless_gguf: Path) -> None:
-    settings = endless(endless_gguf, TRIAGE_QUEUE_MAXSIZE="1", TRIAGE_DEADLINE_SECONDS="6")
+    settings = endless(endless_gguf, TRIAGE_QUEUE_MAXSIZE="1", GGUF_SLOTS="1", GGUF_MAX_TOKENS="600")
     with start(settings) as service:
         service.until_ready()
         first = Asking(service)
@@ -202,8 +202,8 @@ def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, endless_g
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-def test_a_caller_that_hangs_up_stops_the_engine(start: Start, endless_gguf: Path, accept: str) -> None:
-    with start(endless(endless_gguf)) as service:
+def test_a_caller_that_hangs_up_and_stays_away_stops_the_engine(start: Start, endless_gguf: Path, accept: str) -> None:
+    with start(endless(endless_gguf, TRIAGE_GRACE_SECONDS="0.3")) as service:
         service.until_ready()
         with (
             contextlib.suppress(httpx.ReadTimeout),  # the plain answer sends nothing: this is the hang-up

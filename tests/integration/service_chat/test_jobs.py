@@ -1,0 +1,183 @@
+"""Questions that outlive their connections: resume, take back, ask once, and what becomes of them at SIGTERM."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.processes import ServiceProcess, eventually
+from tests.integration.service_chat.conftest import Start
+
+QUESTION = {"patient_mrn": "P000123", "query": "Can I take ibuprofen?"}
+Told = tuple[int, str, dict[str, Any]]
+
+
+def endless(gguf: Path, **extra: str) -> dict[str, str]:
+    """A model that writes until it is stopped, one question at a time."""
+    return {"GGUF_PATH": str(gguf), "GGUF_N_CTX": "8192", "GGUF_MAX_TOKENS": "8000", "GGUF_SLOTS": "1", **extra}
+
+
+def events(answer: httpx.Response) -> Iterator[Told]:
+    assert answer.status_code == 200, answer.read()
+    number, name = 0, ""
+    for line in answer.iter_lines():
+        field, _, value = line.partition(": ")
+        match field:
+            case "id":
+                number = int(value)
+            case "event":
+                name = value
+            case "data":
+                yield number, name, json.loads(value)
+
+
+@contextmanager
+def stream(service: ServiceProcess, **headers: str) -> Iterator[Iterator[Told]]:
+    asked = {"Accept": "text/event-stream", **headers}
+    with service.client() as client, client.stream("POST", "/triage", json=QUESTION, headers=asked) as answer:
+        yield events(answer)
+
+
+@contextmanager
+def resumed(service: ServiceProcess, job_id: str, last_id: int) -> Iterator[Iterator[Told]]:
+    headers = {"Last-Event-ID": str(last_id)}
+    with service.client() as client, client.stream("GET", f"/triage/{job_id}/events", headers=headers) as answer:
+        yield events(answer)
+
+
+def promised(service: ServiceProcess) -> str:
+    with service.client() as client:
+        answer = client.post("/triage", json=QUESTION, headers={"Prefer": "respond-async"})
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"])
+
+
+def state(service: ServiceProcess, location: str) -> str:
+    return str(service.get(location).json()["state"])
+
+
+def test_a_stream_that_breaks_off_goes_on_where_it_was_and_loses_nothing(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, GGUF_MAX_TOKENS="600")) as service:
+        service.until_ready()
+        heard: list[Told] = []
+        with stream(service) as told:
+            for event in told:
+                heard.append(event)
+                if sum(name == "delta" for _, name, _ in heard) == 20:
+                    break
+        job_id = heard[0][2]["job_id"]
+        for _ in range(2):  # and once more in the middle
+            with resumed(service, job_id, heard[-1][0]) as told:
+                for count, event in enumerate(told):
+                    heard.append(event)
+                    if count == 20 and event[1] == "delta":
+                        break
+        with resumed(service, job_id, heard[-1][0]) as told:
+            heard.extend(told)
+        ids = [number for number, _, _ in heard]
+        assert ids == sorted(set(ids))
+        result = next(data for _, name, data in heard if name == "result")
+        assert "".join(data["text"] for _, name, data in heard if name == "delta") == result["response"]
+        assert result["degraded"] == []
+        assert [name for _, name, _ in heard][-2:] == ["result", "done"]
+        assert service.events("request_abandoned") == []
+
+
+def test_who_does_not_come_back_within_the_grace_has_left(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, TRIAGE_GRACE_SECONDS="0.5")) as service:
+        service.until_ready()
+        with stream(service) as told:
+            _, _, accepted = next(told)
+            next(told)
+        time.sleep(0.1)
+        assert state(service, f"/triage/{accepted['job_id']}") != "cancelled"  # a look: the grace begins anew
+        eventually(lambda: len(service.events("request_abandoned")) == 1, 5)
+        eventually(lambda: service.get("/health/model").json()["running"] == 0, 5)
+        job = service.get(f"/triage/{accepted['job_id']}").json()
+        assert (job["state"], job["problem"]["code"]) == ("cancelled", "caller_gone")
+        assert 'triage_requests_total{outcome="abandoned"} 1' in service.get("/metrics").text
+
+
+def test_a_question_is_taken_back_while_it_waits_and_while_it_is_answered(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf)) as service, service.client() as client:
+        service.until_ready()
+        running = promised(service)
+        eventually(lambda: state(service, running) == "generating", 10)
+        waiting = promised(service)
+        eventually(lambda: state(service, waiting) == "queued", 5)
+        for location in (waiting, running):
+            begun = time.monotonic()
+            gone = client.delete(location)
+            assert (gone.status_code, gone.json()["state"]) == (200, "cancelled")
+            assert time.monotonic() - begun < 1
+        eventually(lambda: service.get("/health/model").json()["running"] == 0, 2)
+        last = promised(service)
+        eventually(lambda: state(service, last) == "generating", 10)  # the slot is free again
+        client.delete(last)
+
+
+def test_who_waits_in_the_queue_hears_its_place_at_once_and_every_five_seconds(
+    start: Start, endless_gguf: Path
+) -> None:
+    with start(endless(endless_gguf)) as service:
+        service.until_ready()
+        for _ in range(4):
+            promised(service)
+        with stream(service) as told:
+            begun = time.monotonic()
+            times: list[float] = []
+            for _, name, data in told:
+                times.append(time.monotonic() - begun)
+                if name == "status":
+                    assert data["state"] == "queued"
+                    assert 0 <= data["position"] <= 3
+                if times[-1] > 8:
+                    break
+        assert times[0] < 1
+        assert max(after - before for before, after in pairwise(times)) <= 5
+        assert len(times) == 4  # accepted, its place, and two signs of life
+
+
+def test_a_stream_that_outlasts_the_grace_of_a_shutdown_ends_with_an_error_event(
+    start: Start, endless_gguf: Path
+) -> None:
+    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="1")) as service:
+        service.until_ready()
+        heard: list[Told] = []
+        with stream(service) as told:
+            for event in told:
+                heard.append(event)
+                if len(heard) == 10:
+                    service.process.send_signal(signal.SIGTERM)
+        _, name, problem = heard[-1]
+        assert (name, problem["code"], problem["status"]) == ("error", "draining", 503)
+        assert problem["job_id"] == heard[0][2]["job_id"]
+        assert service.process.wait(10) == 0
+
+
+def test_a_shutdown_waits_for_a_question_that_nobody_listens_to(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, GGUF_MAX_TOKENS="400")) as service:
+        service.until_ready()
+        location = promised(service)
+        eventually(lambda: state(service, location) == "generating", 10)
+        assert service.stop(signal.SIGTERM) == 0
+        assert [event["degraded"] for event in service.events("request_completed")] == [[]]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def test_a_retry_with_the_same_key_does_not_ask_the_model_again(service: ServiceProcess, accept: str) -> None:
+    headers = {"Idempotency-Key": f"retry-{accept}"}
+    with service.client() as client:
+        first = client.post("/triage", json=QUESTION, headers=headers).json()
+        again = client.post("/triage", json=QUESTION, headers={**headers, "Accept": accept})
+        assert again.headers["idempotency-replayed"] == "true"
+        result = again.json() if accept == "application/json" else {n: d for _, n, d in events(again)}["result"]
+        assert result == first
+        assert service.get(f"/triage/{first['job_id']}").json()["result"] == first
