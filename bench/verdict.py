@@ -178,7 +178,7 @@ def verdict_table(lines: Sequence[Line]) -> str:
     for line in lines:
         sign = ">=" if line.at_least else "<="
         bounds = ["-" if bound is None else f"{sign} {bound:g}{line.unit}" for bound in (line.floor, line.aim)]
-        found = f"{line.found:.2f}" if line.unit == "x" else f"{line.found:.1f}".removesuffix(".0")
+        found = f"{line.found:.2f}" if line.unit in ("x", " s") else f"{line.found:.1f}".removesuffix(".0")
         rows.append([line.promise, found + line.unit, *bounds, line.verdict])
     return markdown(rows)
 

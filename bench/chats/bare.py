@@ -43,11 +43,11 @@ class Bare:
         """Tokens a second of all rows together, each after a prompt of its own."""
         llama_cpp.llama_memory_clear(self._memory, True)
         for row in range(rows):
-            words = [1000 + (97 * row + 31 * place) % 20000 for place in range(prompt)]
+            words = [(1000 + 97 * row + 31 * place) % self._n_vocab for place in range(prompt)]
             for start in range(0, prompt, CHUNK):
                 piece = words[start : start + CHUNK]
                 self._decode([(token, start + number, row) for number, token in enumerate(piece)], logits=False)
-        last = [2000 + row for row in range(rows)]
+        last = list(range(rows))
         began = 0.0
         for step in range(WARM_UP + tokens):
             if step == WARM_UP:
@@ -75,7 +75,7 @@ class Bare:
 def generate(llama: Llama, prompt: int, tokens: int) -> float:
     """Tokens a second of `Llama.generate`, greedy, the prompt not counted."""
     llama.n_tokens = 0  # forgets the last prompt, so that this one is read whole
-    words = [1000 + 31 * place % 20000 for place in range(prompt)]
+    words = [(1000 + 31 * place) % llama.n_vocab() for place in range(prompt)]
     stream = llama.generate(words, temp=0.0, top_k=1, repeat_penalty=1.0)
     for _ in islice(stream, WARM_UP):
         pass

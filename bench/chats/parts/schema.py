@@ -4,6 +4,7 @@ Called by `bench.triage`. Only the time in which all four write counts; reading 
 """
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -33,6 +34,10 @@ SCHEMA: dict[str, Json] = {
 HELD: Mapping[str, Json] = {
     "response_format": {"type": "json_schema", "json_schema": {"name": "advice", "schema": SCHEMA}}
 }
+#: The order of the members is the server's to choose.
+_BEGINNING = re.compile(
+    r'\s*\{\s*"(?:urgency"\s*:\s*"(?:emergency|urgent|routine|self-care)"|advice"\s*:\s*"|red_flags"\s*:\s*\[)'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +74,13 @@ async def _round(server: Running, number: int) -> Rates:
     for answer in (*free.answers, *held.answers):
         if not answer.whole:
             raise ContestFailed(f"{server.contestant.name} answered {answer.status}: {answer.error}")
+        # A server that ignores the schema would win by that.
+        if answer in held.answers and not fits(answer.text):
+            raise ContestFailed(f"{server.contestant.name} was asked for JSON and wrote {answer.text[:80]!r}")
     tokens = sum(answer.tokens for answer in held.answers)
     return Rates(decode_rate(free.answers), decode_rate(held.answers), tokens)
+
+
+def fits(text: str) -> bool:
+    """Whether it begins as such an object must. Noise that nobody holds to a form never does."""
+    return _BEGINNING.match(text) is not None

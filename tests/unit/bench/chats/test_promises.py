@@ -5,7 +5,7 @@ import pytest
 from bench.chats.client import Answer
 from bench.chats.crowd import Probes
 from bench.chats.figures import ChatFigures
-from bench.chats.parts import burst, chats, decode
+from bench.chats.parts import burst, chats, decode, schema
 from bench.chats.stage import EXAMPLE, NAIVE
 from bench.contest import OURS
 from bench.verdict import Line
@@ -91,6 +91,21 @@ def test_decoding_is_judged_by_the_ratio_of_each_round() -> None:
     assert [line.found for line in lines] == pytest.approx([0.98] * 4)
     assert {line.verdict for line in lines} == {"floor holds"}
     assert {line.verdict for line in decode.lines([speeds(0.96, 10.0)])[:3]} == {"FLOOR MISSED"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ('{"urgency": "urgent", "advice": "x', True),
+        ('{ "advice": "noi', True),
+        ('{"urgency": "later"', False),
+        ('{"other": 1', False),
+        ("people Secret Calc", False),
+        ("", False),
+    ],
+)
+def test_text_that_was_held_to_no_form_is_told_from_json(text: str, fits: bool) -> None:
+    assert schema.fits(text) is fits
 
 
 # --- burst --------------------------------------------------------------------------------------------------------
