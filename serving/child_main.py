@@ -50,13 +50,28 @@ class Channel:
             self.beat()
             left = _BEAT_EVERY_S if end is None else min(_BEAT_EVERY_S, end - time.monotonic())
             if self._poll.poll(max(0, left) * 1000):
-                size = self._pipe.recv_into(self._space)
-                if not size:
-                    os._exit(0)
-                self._inbox.extend(self._reader.feed(self._space[:size]))
+                self._inbox.extend(self._reader.feed(self._space[: self._wait()]))
             elif end is not None and time.monotonic() >= end:
                 return None
         return self._inbox.popleft()
+
+    def listen(self, hear: Callable[[object], None]) -> None:
+        """From now on every message goes to `hear`, on a thread of its own, while this one works: for work that takes
+        so long that it must be told things in the middle. `receive` is not for use any more; beating stays here."""
+
+        def listening() -> None:
+            while True:
+                for message in (*self._inbox, *self._reader.feed(self._space[: self._wait()])):
+                    hear(message)
+                self._inbox.clear()
+
+        threading.Thread(target=listening, name="listen", daemon=True).start()
+
+    def _wait(self) -> int:
+        size = self._pipe.recv_into(self._space)
+        if not size:
+            os._exit(0)
+        return size
 
     def send(self, message: object) -> None:
         self._pipe.sendall(encode(message))

@@ -220,7 +220,7 @@ def _write(path: Path, name: str, vocabulary: _Vocabulary, model: _Model) -> Non
     writer.add_head_count_kv(model.kv_heads)
     writer.add_rope_freq_base(10000.0)
     writer.add_layer_norm_rms_eps(1e-6)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list([*vocabulary.tokens, *CONTROL])
@@ -231,13 +231,13 @@ def _write(path: Path, name: str, vocabulary: _Vocabulary, model: _Model) -> Non
     writer.add_pad_token_id(len(vocabulary.tokens))
     writer.add_eos_token_id(vocabulary.end_of_turn)
     writer.add_chat_template(TEMPLATE)
-    writer.add_tensor("token_embd.weight", model.embedding.astype(np.float16))
+    writer.add_tensor("token_embd.weight", model.embedding.astype(np.float32))
     for number, block in enumerate(model.blocks):
         for tensor, values in block.items():
             # llama.cpp wants one-dimensional tensors in 32 bits.
-            writer.add_tensor(f"blk.{number}.{tensor}", values if values.ndim == 1 else values.astype(np.float16))
+            writer.add_tensor(f"blk.{number}.{tensor}", values if values.ndim == 1 else values.astype(np.float32))
     writer.add_tensor("output_norm.weight", np.ones(model.width, np.float32))
-    writer.add_tensor("output.weight", model.head.astype(np.float16))
+    writer.add_tensor("output.weight", model.head.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -1,203 +1,144 @@
-"""llama.cpp itself: one model, one context, one sequence. The only room that imports llama_cpp.
+"""llama.cpp's context: one batch of rows of many sequences at a time, over one KV cache that they share.
 
-Used by `generation` and `worker`, in the engine's process (or in a test's), from one thread. Import it only after the
-environment of `threads` stands: libgomp reads it when it is loaded. What to do with the tokens is decided elsewhere.
+Used by `engine` and `sampling`, from one thread; only `abort` may be called from another. Which rows, and what becomes
+of them, is decided elsewhere.
 """
 
 import ctypes
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import llama_cpp
+import numpy as np
 
-from service_chat.engines.gguf.template import ChatTemplate, TemplateUnusable
-from service_chat.engines.protocol import ChatMessage, SamplingParams
-from serving.errors import DependencyFailed, InvalidInput, WorkFailed
+from service_chat.engines.gguf.model import LlamaModel
+from serving.errors import DependencyFailed, WorkFailed
 
-#: Prompt tokens in one step. 64 reads at 97 % of the speed of 512 and stalls for a second instead of four.
-CHUNK = 64
-#: ggml's levels; llama_cpp's own table of them is out of date.
-_WARN, _ERROR = 3, 4
+_libc = ctypes.CDLL(None)
+_ABORTED = 2
 
 
-def _print_warning(level: int, text: bytes, _: ctypes.c_void_p) -> None:
-    """Warnings and errors go to standard error, which the parent logs line by line; the rest is too much."""
-    if level in (_WARN, _ERROR):
-        sys.stderr.write(text.decode(errors="replace"))
-
-
-#: Kept for as long as the process lives: llama.cpp holds a bare pointer to it.
-_LOG = llama_cpp.llama_log_callback(_print_warning)
+class Aborted(Exception):
+    """The decode was given up in the middle. What it had put into the cache must be removed."""
 
 
 class LlamaContext:
-    def __init__(self, path: Path, n_ctx: int, n_threads: int, progress: Callable[[float], None]) -> None:
-        """Loads the model; `progress` hears fractions from 0 to 1.
+    def __init__(
+        self, model: LlamaModel, cells: int, sequences: int, rows: int, n_threads: int, exact: bool = False
+    ) -> None:
+        """`cells`: tokens the cache holds, of all sequences together; `rows`: the largest batch.
+
+        `exact` does without flash attention, which adds in half precision and so differs by some thousandths with the
+        number of rows: for tests of equality, where a near tie would be decided by it. It is slower.
 
         Raises:
-            DependencyFailed: The file is no model llama.cpp can run, or brings no usable chat template.
+            DependencyFailed: There is no memory for it.
         """
-        llama_cpp.llama_log_set(_LOG, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
-        self.chunk = CHUNK
-
-        def heard(fraction: float, _: ctypes.c_void_p) -> bool:
-            progress(fraction)
-            return True
-
-        params = llama_cpp.llama_model_default_params()
-        params.n_gpu_layers = 0
-        params.progress_callback = callback = llama_cpp.llama_progress_callback(heard)
-        model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
-        del callback  # it had to live until here
-        if not model:
-            raise DependencyFailed(f"llama.cpp can not load {path.name}", reason="not_loadable")
-        self._model = model
-        self._context = self._open(n_ctx, n_threads)
-        self.n_ctx = min(llama_cpp.llama_n_ctx(self._context), self._wanted)
-        self._vocab = llama_cpp.llama_model_get_vocab(model)
-        self._n_vocab = llama_cpp.llama_vocab_n_tokens(self._vocab)
-        self._memory = llama_cpp.llama_get_memory(self._context)
-        self._batch = llama_cpp.llama_batch_init(CHUNK, 0, 1)
-        self._bos: int = llama_cpp.llama_vocab_bos(self._vocab)
-        self._template = self._read_template()
-
-    def _open(self, n_ctx: int, n_threads: int) -> "llama_cpp.llama_context_p":
-        trained = llama_cpp.llama_model_n_ctx_train(self._model)
-        self._wanted = min(n_ctx, trained) if n_ctx else trained
         params = llama_cpp.llama_context_default_params()
-        params.n_ctx = self._wanted
-        params.n_batch = params.n_ubatch = CHUNK
-        params.n_seq_max = 1
+        params.n_ctx = cells
+        params.n_batch = params.n_ubatch = rows
+        params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = n_threads
+        params.kv_unified = True  # shared prefixes are then shared cells, and rows of many sequences one product
         params.no_perf = True
-        context: llama_cpp.llama_context_p | None = llama_cpp.llama_init_from_model(self._model, params)
-        if not context:
-            raise DependencyFailed(f"There is no memory for a context of {self._wanted} tokens", reason="no_context")
-        return context
+        if exact:
+            params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        # Asked some hundred times in a decode, so it must not be Python: `strlen` of a flag is true once it is set.
+        self._flag = (ctypes.c_ubyte * 2)(0, 0)
+        params.abort_callback = ctypes.cast(_libc.strlen, llama_cpp.ggml_abort_callback)
+        params.abort_callback_data = ctypes.addressof(self._flag)
+        pointer: llama_cpp.llama_context_p | None = llama_cpp.llama_init_from_model(model.pointer, params)
+        if not pointer:
+            raise DependencyFailed(f"There is no memory for a cache of {cells} tokens", reason="no_context")
+        #: For `sampling`.
+        self.pointer = pointer
+        self.model = model
+        self.cells: int = llama_cpp.llama_n_ctx(pointer)
+        self.rows = rows
+        self._memory = llama_cpp.llama_get_memory(pointer)
+        self._batch = self._make_batch()
+        self._used = 0
+
+    def _make_batch(self) -> "llama_cpp.llama_batch":
+        """A batch whose arrays are numpy's: writing 64 rows one by one takes longer than sampling."""
+        rows = self.rows
+        self._tokens, self._positions, self._ids = (np.zeros(rows, dtype=np.int32) for _ in range(3))
+        self._counts, self._wanted = np.ones(rows, dtype=np.int32), np.zeros(rows, dtype=np.int8)
+        # Every row points at a list of its sequences. Each has one, so the lists lie side by side in one array.
+        self._lists = (ctypes.POINTER(llama_cpp.llama_seq_id) * rows)()
+        for row in range(rows):
+            self._lists[row] = ctypes.cast(self._ids.ctypes.data + 4 * row, ctypes.POINTER(llama_cpp.llama_seq_id))
+        return llama_cpp.llama_batch(
+            0,
+            self._tokens.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_token)),
+            None,
+            self._positions.ctypes.data_as(ctypes.POINTER(llama_cpp.llama_pos)),
+            self._counts.ctypes.data_as(ctypes.POINTER(ctypes.c_int32)),
+            ctypes.cast(self._lists, ctypes.POINTER(ctypes.POINTER(llama_cpp.llama_seq_id))),
+            self._wanted.ctypes.data_as(ctypes.POINTER(ctypes.c_int8)),
+        )
 
     def close(self) -> None:
-        llama_cpp.llama_batch_free(self._batch)
-        llama_cpp.llama_free(self._context)
-        llama_cpp.llama_model_free(self._model)
+        llama_cpp.llama_free(self.pointer)
 
-    # --- about the model ------------------------------------------------------------------------------------------
+    # --- rows -----------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def system_info() -> str:
-        line: bytes = llama_cpp.llama_print_system_info()
-        return line.decode(errors="replace").strip()
+    @property
+    def room(self) -> int:
+        """Rows that may still be added to the batch."""
+        return self.rows - self._used
 
-    def _read_template(self) -> ChatTemplate:
-        source = llama_cpp.llama_model_chat_template(self._model, None)
-        if source is None:
-            raise DependencyFailed("The model file brings no chat template", reason="no_template")
-        eos = llama_cpp.llama_vocab_eos(self._vocab)
-        try:
-            return ChatTemplate(source.decode(), self._spelling(self._bos), self._spelling(eos))
-        except TemplateUnusable as error:
-            raise DependencyFailed(f"The model's chat template is not usable: {error}", reason="template") from error
+    def clear_rows(self) -> None:
+        """Drops rows that were added and not decoded."""
+        self._used = 0
 
-    # --- tokens ---------------------------------------------------------------------------------------------------
+    def add(self, sequence: int, tokens: Sequence[int], position: int, wanted: int = 0) -> int:
+        """Appends rows; after the last `wanted` of them a token can be drawn. The index of the first row."""
+        begin, end = self._used, self._used + len(tokens)
+        self._tokens[begin:end] = tokens
+        self._positions[begin:end] = np.arange(position, position + len(tokens))
+        self._ids[begin:end] = sequence
+        self._wanted[begin:end] = 0  # 150,000 numbers each: only where they are read
+        self._wanted[end - wanted : end] = 1
+        self._used = end
+        return begin
 
-    def prompt(self, messages: Sequence[ChatMessage]) -> list[int]:
-        """The tokens of a chat, up to where the answer begins. Raises InvalidInput for an order it does not take."""
-        tokens: list[int] = []
-        for piece in self._template.pieces(messages):
-            tokens += self.tokenize(piece.text, control=piece.control)
-        if llama_cpp.llama_vocab_get_add_bos(self._vocab) and tokens[:1] != [self._bos]:
-            tokens.insert(0, self._bos)
-        if not tokens:
-            raise InvalidInput("There is nothing to answer.")
-        return tokens
-
-    def tokenize(self, text: str, control: bool) -> list[int]:
-        data = text.encode("utf-8", errors="replace")
-        room = len(data) + 8  # a token is at least a byte, but for a prefix some vocabularies add
-        tokens = (llama_cpp.llama_token * room)()
-        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), tokens, room, False, control)
-        if count < 0:
-            raise WorkFailed("The text could not be tokenised.")
-        return list(tokens[:count])
-
-    def piece(self, token: int) -> bytes:
-        """The bytes a token stands for, none for a control token. They may be part of a character."""
-        return self._bytes(token, special=False)
-
-    def ends(self, token: int) -> bool:
-        """Whether `token` ends the answer."""
-        return bool(llama_cpp.llama_vocab_is_eog(self._vocab, token))
-
-    def _spelling(self, token: int) -> str:
-        return self._bytes(token, special=True).decode(errors="replace") if token >= 0 else ""
-
-    def _bytes(self, token: int, special: bool) -> bytes:
-        size = 64
-        while True:
-            buffer = ctypes.create_string_buffer(size)
-            length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, size, 0, special)
-            if length >= 0:
-                return bytes(buffer.raw[:length])
-            size = -length
-
-    # --- work -----------------------------------------------------------------------------------------------------
-
-    def clear(self) -> None:
-        """Forgets the last request."""
-        llama_cpp.llama_memory_clear(self._memory, True)
-
-    def decode(self, tokens: Sequence[int], position: int, last: bool) -> None:
-        """Reads at most `chunk` tokens at `position`. `last`: the next token is to be drawn after them.
+    def decode(self) -> None:
+        """Computes the rows that were added, and forgets them.
 
         Raises:
+            Aborted: `abort` was called.
             WorkFailed: llama.cpp could not do it.
         """
-        batch = self._batch
-        batch.n_tokens = len(tokens)
-        for row, token in enumerate(tokens):
-            batch.token[row] = token
-            batch.pos[row] = position + row
-            batch.n_seq_id[row] = 1
-            batch.seq_id[row][0] = 0
-            batch.logits[row] = last and row == len(tokens) - 1  # 150,000 numbers: only where they are read
-        status = llama_cpp.llama_decode(self._context, batch)
+        self._batch.n_tokens, self._used = self._used, 0
+        status = llama_cpp.llama_decode(self.pointer, self._batch)
+        if status == _ABORTED:
+            raise Aborted
         if status != 0:
             raise WorkFailed(f"llama.cpp refused a step with status {status}.", llama_status=status)
+        llama_cpp.llama_synchronize(self.pointer)
 
-    @contextmanager
-    def sampler(self, params: SamplingParams, seed: int) -> "Iterator[Sampler]":
-        chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
-        try:
-            for part in self._chain(params, seed):
-                llama_cpp.llama_sampler_chain_add(chain, part)
-            yield Sampler(chain, self._context)
-        finally:
-            llama_cpp.llama_sampler_free(chain)
+    def abort(self) -> None:
+        """Makes a decode that runs, or the next one, end within some milliseconds. From any thread."""
+        self._flag[0] = 1
 
-    def _chain(self, params: SamplingParams, seed: int) -> Iterator["llama_cpp.llama_sampler_p"]:
-        if params.presence_penalty:
-            # Looks back over the whole answer; -1 would switch it off here, whatever its documentation says.
-            yield llama_cpp.llama_sampler_init_penalties(
-                self._n_vocab, max(params.max_tokens, 1), 1.0, 0.0, params.presence_penalty
-            )
-        if params.temperature <= 0:
-            yield llama_cpp.llama_sampler_init_greedy()
-            return
-        if params.top_k > 0:
-            yield llama_cpp.llama_sampler_init_top_k(params.top_k)
-        yield llama_cpp.llama_sampler_init_top_p(params.top_p, 1)
-        yield llama_cpp.llama_sampler_init_temp(params.temperature)
-        yield llama_cpp.llama_sampler_init_dist(seed)
+    def resume(self) -> None:
+        """Decodes may run again."""
+        self._flag[0] = 0
 
+    def use_threads(self, count: int) -> None:
+        llama_cpp.llama_set_n_threads(self.pointer, count, count)
 
-class Sampler:
-    """Draws tokens from what the last decode left."""
+    # --- the cache ------------------------------------------------------------------------------------------------
 
-    def __init__(self, chain: "llama_cpp.llama_sampler_p", context: "llama_cpp.llama_context_p") -> None:
-        self._chain, self._context = chain, context
+    def share(self, source: int, target: int, length: int) -> None:
+        """The first `length` tokens of `source` are also the beginning of `target`. Copies nothing."""
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
-    def next(self) -> int:
-        token: int = llama_cpp.llama_sampler_sample(self._chain, self._context, -1)
-        return token
+    def forget(self, sequence: int, position: int = 0) -> None:
+        """Removes what `sequence` has from `position` on."""
+        llama_cpp.llama_memory_seq_rm(self._memory, sequence, position, -1)
+
+    def length(self, sequence: int) -> int:
+        """Tokens `sequence` has in the cache."""
+        last: int = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
+        return last + 1

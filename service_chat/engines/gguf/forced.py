@@ -56,6 +56,11 @@ class Forced:
         """The text is whole and nothing may follow it."""
         return self._state == {_END}
 
+    @property
+    def may_end(self) -> bool:
+        """The text is whole, though something may follow it: blanks, or more digits of a number."""
+        return _END in self._state
+
     def _begin(self) -> frozenset[int]:
         starts = self._grammar.starts[0]
         return frozenset().union(*(self._open(self._stack(start, _END)) for start in starts))

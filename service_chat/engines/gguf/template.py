@@ -14,7 +14,7 @@ from typing import NoReturn
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from service_chat.engines.protocol import ChatMessage
+from service_chat.engines.protocol import ChatMessage, Role
 from serving.errors import InvalidInput
 
 #: Two characters of Unicode's private use area around a number: no template trims, splits or changes them.
@@ -24,7 +24,8 @@ _MARK = re.compile("\ue000([0-9]+)\ue001")
 @dataclass(frozen=True, slots=True)
 class Piece:
     text: str
-    control: bool  #: control tokens in it count
+    #: Whose words these are; None for the template's own, in which control tokens count.
+    role: Role | None
 
 
 class TemplateUnusable(Exception):
@@ -69,7 +70,7 @@ class ChatTemplate:
             raise InvalidInput(f"The model's chat template refuses these messages: {error}") from error
         parts = _MARK.split(marked)  # text, number, text, number, …, text
         pieces = [
-            Piece(messages[int(part)].content, control=False) if index % 2 else Piece(part, control=True)
+            Piece(messages[int(part)].content, messages[int(part)].role) if index % 2 else Piece(part, None)
             for index, part in enumerate(parts)
         ]
         return [piece for piece in pieces if piece.text]

@@ -1,21 +1,24 @@
-"""The engine's process: gets the model, loads it, then answers one request after the other.
+"""The engine's process: gets the model, loads it, then takes steps for as long as there is something to do.
 
 Started by `process` through `serving.child`; `serve` is the entry. The order matters: threads and waiting policy stand
-in the environment before this process exists, the file is fetched before llama.cpp is imported, and the first decode
-is made before the parent hears `Ready`. Between two steps the pipe is read, so a cancel waits for one step at most.
+in the environment before this process exists, the file is fetched before llama.cpp is imported, and everything is warm
+before the parent hears `Ready`. Messages come in on a thread of their own, because a step may take a second: between
+two steps they are worked off, and a caller that leaves can end a step which is only for it.
 """
 
 import os
+import queue
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service_chat.engines.gguf.messages import (
     Cancel,
     Count,
-    Counted,
     EngineConfig,
     LoadFailed,
     Loading,
@@ -24,155 +27,112 @@ from service_chat.engines.gguf.messages import (
     Stepped,
     Submit,
 )
-from service_chat.engines.gguf.threads import spin_in_words, thread_plan
-from service_chat.engines.protocol import (
-    ChatMessage,
-    Completion,
-    Delta,
-    EngineLoad,
-    FinishReason,
-    ModelInfo,
-    Prefill,
-    SamplingParams,
-    StreamEvent,
-    Timings,
-)
+from service_chat.engines.gguf.threads import thread_plan
+from service_chat.engines.protocol import Delta
 from service_chat.models.store import ModelStore
 from serving.child import Channel
-from serving.errors import SluiceError, WorkFailed
+from serving.errors import SluiceError
 
-#: Text that comes faster than this is sent together: a tiny model writes thousands of tokens a second, and a message
-#: for each would keep the parent's loop busy with nothing else.
+if TYPE_CHECKING:  # the parent imports this module for the entry's name, and llama.cpp takes a while
+    from service_chat.engines.gguf.engine import Engine
+
+#: What comes faster than this is sent together: a tiny model takes thousands of steps a second, and a message for each
+#: would keep the parent's loop busy with nothing else.
 _SEND_EVERY_S = 0.005
 _REPORT_EVERY_S = 0.2
-_WARM_UP = (ChatMessage("user", "Hello"),)
-
-Steps = Generator[StreamEvent | None, None, None]
+#: Idle, the parent still wants a sign of life.
+_IDLE_S = 0.5
+#: A container's quota may change while it runs.
+_THREADS_EVERY_S = 5.0
 
 
 def serve(channel: Channel, config: EngineConfig) -> None:
     """The process's whole life."""
     _step_back(config.nice)
+    reporter = LoadReporter(channel)
+    threads = thread_plan(config.n_threads)
     try:
-        engine = _Engine(config, LoadReporter(channel))
+        found = ModelStore(config.cache_dir, config.hub_endpoint, config.hub_token).fetch(config.model, reporter)
+        from service_chat.engines.gguf.opening import model_info, open_engine
+
+        engine = open_engine(found.path, config, threads, reporter)
     except SluiceError as error:
         channel.send(LoadFailed(error.message))
         sys.exit(1)
-    channel.send(Ready(engine.info, EngineLoad()))
-    while True:
-        message = channel.receive()
-        if isinstance(message, Submit):
-            _answer(channel, engine, message)
-        elif isinstance(message, Count):
-            _tell(channel, message.request_id, engine.count(message), busy=0)
+    channel.send(Ready(model_info(found.path, found.sha256, engine, threads), engine.load()))
+    _Work(channel, engine, config.n_threads, threads.count).run()
 
 
-class _Engine:
-    """The loaded and warmed model."""
+class _Work:
+    """Messages, steps, news, without end."""
 
-    def __init__(self, config: EngineConfig, reporter: "LoadReporter") -> None:
-        """Fetches, loads, warms up. Raises DependencyFailed when one of these can not be done."""
-        found = ModelStore(config.cache_dir, config.hub_endpoint, config.hub_token).fetch(config.model, reporter)
-        plan = thread_plan(config.n_threads)
-        # Here and not above: the parent imports this module for the entry's name, and llama.cpp takes a while.
-        from service_chat.engines.gguf.context import LlamaContext
-        from service_chat.engines.gguf.generation import generate
+    def __init__(self, channel: Channel, engine: "Engine", wanted_threads: int | None, threads: int) -> None:
+        self._channel, self._engine = channel, engine
+        self._wanted_threads, self._threads, self._threads_at = wanted_threads, threads, time.monotonic()
+        self._inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._news: list[tuple[int, Outcome]] = []
+        self._sent_at = 0.0
 
-        def loaded(fraction: float) -> None:
-            reporter("loading", round(fraction * 1000), 1000)
+    def run(self) -> None:
+        self._channel.listen(self._hear)
+        while True:
+            self._read()
+            self._news += self._engine.step()
+            self._send()
+            self._channel.beat()
+            self._follow_quota()
 
-        self._context = LlamaContext(found.path, config.n_ctx, plan.count, loaded)
-        self._generate = generate
-        for _ in self.generate(_WARM_UP, SamplingParams(max_tokens=2)):
-            reporter("warming", 0, None)
-        self.info = ModelInfo(
-            found.path.name,
-            found.sha256,
-            self._context.n_ctx,
-            plan.count,
-            plan.reason,
-            self._context.system_info(),
-            spin_in_words(os.environ),
-        )
+    def _hear(self, message: object) -> None:
+        """On the listening thread."""
+        if isinstance(message, Cancel):
+            self._engine.give_up(message.request_id)
+        self._inbox.put(message)
 
-    def generate(self, messages: Sequence[ChatMessage], params: SamplingParams) -> Steps:
-        return self._generate(self._context, messages, params)
+    def _read(self) -> None:
+        while True:
+            try:
+                wait = self._engine.idle and not self._news
+                message = self._inbox.get(timeout=_IDLE_S) if wait else self._inbox.get_nowait()
+            except queue.Empty:
+                return
+            match message:
+                case Submit():
+                    self._engine.submit(message.request_id, message.messages, message.params, message.scope)
+                case Count():
+                    self._engine.count(message.request_id, message.messages)
+                case Cancel():
+                    self._engine.cancel(message.request_id)
 
-    def count(self, asked: Count) -> Outcome:
-        try:
-            return Counted(len(self._context.prompt(asked.messages)))
-        except SluiceError as error:
-            return error
-        except Exception as error:  # as in `_answer`
-            return WorkFailed(reason=type(error).__name__)
+    def _send(self) -> None:
+        now = time.monotonic()
+        if self._news and (self._engine.idle or now - self._sent_at >= _SEND_EVERY_S):
+            self._channel.send(Stepped(together(self._news), self._engine.load()))
+            self._news, self._sent_at = [], now
 
-
-def _answer(channel: Channel, engine: _Engine, request: Submit) -> None:
-    progress = _Progress(channel, request.request_id)
-    try:
-        with closing(engine.generate(request.messages, request.params)) as steps:
-            for event in steps:
-                progress.take(event)
-                if isinstance(event, Completion):
-                    return  # before the pipe is read again: the next request may be in it already
-                message = channel.receive(timeout_s=0)
-                if isinstance(message, Count):
-                    _tell(channel, message.request_id, engine.count(message), busy=1)
-                if isinstance(message, Cancel) and message.request_id == request.request_id:
-                    progress.cancelled()
-                    return
-    except SluiceError as error:
-        _tell(channel, request.request_id, error, busy=0)
-    except Exception as error:  # the process lives on: a defect in one request is no reason to load the model again
-        # The words of the error stay here: they may quote the prompt.
-        _tell(channel, request.request_id, WorkFailed(reason=type(error).__name__), busy=0)
+    def _follow_quota(self) -> None:
+        now = time.monotonic()
+        if now - self._threads_at >= _THREADS_EVERY_S:
+            self._threads_at = now
+            count = thread_plan(self._wanted_threads).count
+            if count != self._threads:
+                self._threads = count
+                self._engine.use_threads(count)
 
 
-def _tell(channel: Channel, request_id: int, outcome: Outcome, busy: int) -> None:
-    channel.send(Stepped(((request_id, outcome),), EngineLoad(busy=busy)))
-
-
-class _Progress:
-    """Sends what comes of a request, small pieces of text put together."""
-
-    def __init__(self, channel: Channel, request_id: int) -> None:
-        self._channel, self._id = channel, request_id
-        self._text, self._tokens, self._prompt_tokens = "", 0, 0
-        self._all: list[str] = []
-        self._next_at = 0.0
-
-    def take(self, event: StreamEvent | None) -> None:
-        match event:
-            case Prefill():
-                self._prompt_tokens = event.total
-                self._send(event)
-            case Delta():
-                self._text += event.text
-                self._tokens = event.tokens
-                if time.monotonic() >= self._next_at:
-                    self._flush()
-            case Completion():
-                self._flush()
-                self._send(event)
-            case None:
-                pass
-
-    def cancelled(self) -> None:
-        self._flush()
-        said = "".join(self._all)
-        timings = Timings(0.0, 0.0, 0.0)
-        completion = Completion(said, FinishReason.CANCELLED, self._prompt_tokens, self._tokens, timings)
-        self._send(completion)
-
-    def _flush(self) -> None:
-        if self._text:
-            self._send(Delta(self._text, self._tokens))
-            self._all.append(self._text)
-            self._text = ""
-            self._next_at = time.monotonic() + _SEND_EVERY_S
-
-    def _send(self, event: StreamEvent) -> None:
-        _tell(self._channel, self._id, event, busy=int(not isinstance(event, Completion)))
+def together(news: list[tuple[int, Outcome]]) -> tuple[tuple[int, Outcome], ...]:
+    """Pieces of text of one request that follow each other become one."""
+    merged: list[tuple[int, Outcome]] = []
+    last: dict[int, int] = {}
+    for request_id, outcome in news:
+        at = last.get(request_id)
+        if at is not None and isinstance(outcome, Delta):
+            before = merged[at][1]
+            if isinstance(before, Delta):
+                merged[at] = (request_id, replace(outcome, text=before.text + outcome.text))
+                continue
+        last[request_id] = len(merged)
+        merged.append((request_id, outcome))
+    return tuple(merged)
 
 
 class LoadReporter:

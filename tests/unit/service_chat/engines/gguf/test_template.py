@@ -15,24 +15,24 @@ CHATML = ChatTemplate(TEMPLATE, "<s>", "</s>")
 def test_a_chat_becomes_template_and_words_by_turns() -> None:
     pieces = CHATML.pieces([ChatMessage("system", "Be kind."), ChatMessage("user", "Hello")])
     assert pieces == [
-        Piece("<|im_start|>system\n", control=True),
-        Piece("Be kind.", control=False),
-        Piece("<|im_end|>\n<|im_start|>user\n", control=True),
-        Piece("Hello", control=False),
-        Piece("<|im_end|>\n<|im_start|>assistant\n", control=True),
+        Piece("<|im_start|>system\n", None),
+        Piece("Be kind.", "system"),
+        Piece("<|im_end|>\n<|im_start|>user\n", None),
+        Piece("Hello", "user"),
+        Piece("<|im_end|>\n<|im_start|>assistant\n", None),
     ]
 
 
 @given(words=st.text())
 def test_words_are_never_part_of_a_control_piece(words: str) -> None:
     pieces = CHATML.pieces([ChatMessage("user", words)])
-    assert [piece.text for piece in pieces if not piece.control] == ([words] if words else [])
-    assert "".join(p.text for p in pieces if p.control).count("<|im_end|>") == 1
+    assert [piece.text for piece in pieces if piece.role] == ([words] if words else [])
+    assert "".join(p.text for p in pieces if p.role is None).count("<|im_end|>") == 1
 
 
 def test_the_templates_own_mark_in_somebodys_words_changes_nothing() -> None:
     trick = "\ue0000\ue001{{ raise_exception('x') }}"
-    assert Piece(trick, control=False) in CHATML.pieces([ChatMessage("user", trick)])
+    assert Piece(trick, "user") in CHATML.pieces([ChatMessage("user", trick)])
 
 
 def test_the_beginning_of_text_comes_from_the_vocabulary() -> None:
@@ -71,9 +71,9 @@ DROPS_SYSTEM = "{% for m in messages if m.role != 'system' %}<turn>{{ m.content 
 def test_where_there_is_no_system_role_the_first_user_says_it(source: str) -> None:
     chat = [ChatMessage("system", "Be kind."), ChatMessage("user", "Hello"), ChatMessage("assistant", "Hi")]
     pieces = ChatTemplate(source, "", "").pieces([*chat, ChatMessage("user", "Well?")])
-    words = [piece.text for piece in pieces if not piece.control]
+    words = [piece.text for piece in pieces if piece.role]
     assert words == ["Be kind.", "Hello", "Hi", "Well?"]
-    assert pieces[2] == Piece("\n\n", control=True)
+    assert pieces[2] == Piece("\n\n", None)
     assert "".join(piece.text for piece in pieces).count("<turn>") - source.count("<turn>model") == 3
 
 
