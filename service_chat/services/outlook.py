@@ -61,6 +61,12 @@ class Outlook:
         """Whether there are more chats than slots, so that the last one has to wait."""
         return len(self._places) > self.slots
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many have a slot, and how many wait for one."""
+        busy = sum(place.begun for place in self._places)
+        return busy, len(self._places) - busy
+
     def place(self, size: int, at_most: int) -> Place:
         """For a chat whose messages have `size` bytes; it is not in the lane yet."""
         tokens = self._experience.prompt_tokens(size)
@@ -104,11 +110,11 @@ class Outlook:
     def summary(self, lane: LaneStatistics, at_most: int) -> LaneOutlook:
         """`at_most`: tokens of an answer, for as long as no chat has shown how long they are."""
         load = self._engine.load()
-        busy = sum(place.begun for place in self._places)
+        busy, waiting = self.counts
         return LaneOutlook(
             slots=self.slots,
             busy=busy,
-            waiting=len(self._places) - busy,
+            waiting=waiting,
             capacity=lane.capacity,
             oldest_wait_s=lane.oldest_wait_s,
             prefill_rate=load.prefill_rate or None,
