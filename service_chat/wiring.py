@@ -23,7 +23,7 @@ from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatLane
 from service_chat.services.jobs import JobPolicy, Jobs
 from service_chat.services.prompts import SYSTEM
-from service_chat.services.readiness import follow_engine
+from service_chat.services.readiness import Liveness, follow_engine
 from service_chat.services.triage import Triage
 from service_chat.settings import ChatSettings, LlmMode
 from serving.clock import Clock, SystemClock
@@ -57,6 +57,7 @@ class Runtime:
         kept = JobPolicy(settings.triage_grace_seconds, settings.triage_keep_seconds, settings.triage_keep_jobs)
         self.jobs = Jobs(self.triage.steps, kept, self.clock, self.metrics)
         self._stack = AsyncExitStack()
+        self._liveness = Liveness(self.clock)
         self._begun = 0.0
         self._seen: EngineStatus | None = None
         self.metrics.watch(
@@ -71,6 +72,11 @@ class Runtime:
         """Of the configured engine; None when the model is switched off."""
         engine = self._engines.get(self.default_mode)
         return engine.status() if engine is not None else None
+
+    def alive(self) -> bool:
+        """Whether the configured engine may still come back by itself; also where there is none."""
+        status = self.engine_status()
+        return status is None or self._liveness.holds(status)
 
     @property
     def swaps(self) -> Swaps | None:
@@ -104,6 +110,7 @@ class Runtime:
 
     def _follow(self, status: EngineStatus) -> None:
         follow_engine(status, self.lifecycle)
+        self._liveness.holds(status)
         before, self._seen = self._seen, status
         changed = before is None or before.state is not status.state
         swapped = before is not None and status.ready and before.model != status.model

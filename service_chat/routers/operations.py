@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse
 from service_chat.engines.protocol import EngineStatus
 from service_chat.routers.schemas import Health, ModelHealth, Readiness, ServiceInfo
 from service_chat.services.chat_lane import ChatLane
-from service_chat.services.readiness import restarts_failed
 from serving.http.probes import readiness
 from serving.lifecycle import Lifecycle
 
@@ -23,6 +22,10 @@ class Observed(Protocol):
 
     def engine_status(self) -> EngineStatus | None:
         """None when the model is switched off."""
+        ...
+
+    def alive(self) -> bool:
+        """False when a new process is the only thing left to try."""
         ...
 
 
@@ -40,8 +43,7 @@ def operations_router(runtime: Observed, version: str, description: str) -> APIR
         responses={200: {"model": Health}, 503: {"description": "An engine that was ready does not come back."}},
     )
     async def health() -> JSONResponse:
-        status = runtime.engine_status()
-        if status is not None and restarts_failed(status):
+        if not runtime.alive():
             message = "The engine was ready and does not come back; a new process may have more luck."
             return JSONResponse(
                 {"status": "failed", "service": "chat-api", "version": version, "message": message}, 503

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from service_chat.engines.protocol import ChatMessage, Completion, Engine, EngineState, SamplingParams, StreamEvent
 from service_chat.engines.room import check_room
+from service_chat.errors import PromptTooLong
 from service_chat.metrics import ChatMetrics
 from service_chat.services.chat_notes import ChatNotes
 from service_chat.services.outlook import LaneOutlook, Outlook, Place
@@ -180,7 +181,7 @@ class ChatLane:
         chat, place = ticket.item.chat, ticket.item.place
         try:
             await self._until(lambda: self.engine.status().ready, ticket.deadline)
-            tokens = await self.engine.count(chat.messages)
+            tokens = await self._count(chat)
             if tokens is None:
                 return
             self._outlook.counted(place, tokens)
@@ -191,6 +192,16 @@ class ChatLane:
             ticket.fail(error)
         except SluiceError:
             pass  # the engine went away meanwhile: who gets a slot asks it again
+
+    async def _count(self, chat: Chat) -> int | None:
+        """An engine that counts knows nothing of the answer: what is too long for a long one may do for a short one."""
+        try:
+            return await self.engine.count(chat.messages)
+        except PromptTooLong as error:
+            tokens = error.details.get("prompt_tokens")
+            if isinstance(tokens, int):
+                return tokens
+            raise
 
     # --- at the engine --------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ class FakeEngine(Engine):
         #: What `load` and `count` say.
         self.busy = EngineLoad(slots=1)
         self.counted: int | None = 10
+        self.count_error: Exception | None = None
         self.scopes: list[str | None] = []
 
     @override
@@ -55,6 +56,8 @@ class FakeEngine(Engine):
 
     @override
     async def count(self, messages: Sequence[ChatMessage]) -> int | None:
+        if self.count_error is not None:
+            raise self.count_error
         return self.counted
 
     @override

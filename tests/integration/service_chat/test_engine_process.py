@@ -76,8 +76,8 @@ class Watched:
 
 
 @asynccontextmanager
-async def started(model: ModelFile, cache: Path, n_ctx: int = 8192) -> AsyncIterator[Watched]:
-    engine = GgufEngine(EngineConfig(model, cache, n_ctx=n_ctx, n_threads=1), CLOCK)
+async def started(model: ModelFile, cache: Path, n_ctx: int = 8192, slots: int = 4) -> AsyncIterator[Watched]:
+    engine = GgufEngine(EngineConfig(model, cache, n_ctx=n_ctx, n_threads=1, slots=slots), CLOCK)
     watched = Watched(engine)
     await engine.start()
     try:
@@ -127,8 +127,10 @@ async def test_before_it_is_loaded_it_refuses(script: Path, tmp_path: Path) -> N
         await watched.until_ready()
 
 
-async def test_one_request_at_a_time_and_closing_it_frees_the_engine_at_once(talker: Path, tmp_path: Path) -> None:
-    async with started(ModelFile(LocalFile(talker)), tmp_path) as watched:
+async def test_one_more_than_there_are_slots_is_refused_and_closing_frees_one_at_once(
+    talker: Path, tmp_path: Path
+) -> None:
+    async with started(ModelFile(LocalFile(talker)), tmp_path, slots=1) as watched:
         await watched.until_ready()
         async with aclosing(watched.engine.stream(ASKED, ENDLESS, soon())) as stream:
             assert isinstance(await anext(stream), Prefill)

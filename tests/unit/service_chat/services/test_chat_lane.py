@@ -148,6 +148,25 @@ async def test_a_prompt_that_can_not_fit_hears_it_while_it_waits() -> None:
         await running
 
 
+async def test_one_that_is_too_long_for_a_long_answer_may_do_for_a_short_one() -> None:
+    engine = FakeEngine()
+    engine.now = EngineStatus(EngineState.READY, model=ModelInfo("fake", n_ctx=256))
+    engine.count_error = PromptTooLong(prompt_tokens=250, n_ctx=256, room=6)
+    short = Chat(CHAT.messages, SamplingParams(max_tokens=5))
+    async with house(engine) as h:
+        h.engine.gate.clear()
+        running = await h.in_slot()
+        with pytest.raises(PromptTooLong):
+            await h.ask()
+        async with aclosing(h.lane.stream(short, soon())) as steps:
+            await anext(steps)
+            await asyncio.sleep(0.02)
+            assert h.lane.statistics().depth == 1
+            h.engine.gate.set()
+            assert [type(step) async for step in steps][-1] is Completion
+        await running
+
+
 async def test_an_engine_that_can_not_count_lets_it_wait_for_its_turn() -> None:
     engine = FakeEngine()
     engine.counted = None

@@ -1,9 +1,10 @@
 import pytest
 
 from service_chat.engines.protocol import EngineState, EngineStatus
-from service_chat.services.readiness import GIVE_UP_AFTER, RESTARTING, follow_engine
+from service_chat.services.readiness import GIVE_UP_AFTER, LOST_AFTER_S, RESTARTING, Liveness, follow_engine
 from serving.http.probes import readiness
 from serving.lifecycle import Lifecycle, Progress, State
+from tests.fakes.clock import ManualClock
 
 
 def after(*statuses: EngineStatus) -> Lifecycle:
@@ -58,3 +59,34 @@ def test_a_process_that_goes_down_does_not_follow_its_engine() -> None:
     follow_engine(READY, life)
     follow_engine(EngineStatus(EngineState.FAILED), life)
     assert life.state is State.DRAINING
+
+
+def test_liveness_fails_once_an_engine_that_was_ready_is_given_up_and_stays_away() -> None:
+    clock = ManualClock()
+    liveness = Liveness(clock)
+    assert liveness.holds(READY)
+    clock.turn(1000)
+    assert liveness.holds(READY)
+    clock.turn(LOST_AFTER_S - 1)
+    assert liveness.holds(restarting(GIVE_UP_AFTER + 5))  # deaths in quick succession are not the end
+    clock.turn(1)
+    assert not liveness.holds(restarting(GIVE_UP_AFTER + 5))
+    assert liveness.holds(READY)
+    assert liveness.holds(restarting(GIVE_UP_AFTER))
+
+
+def test_liveness_holds_while_restarts_are_still_hoped_for() -> None:
+    clock = ManualClock()
+    liveness = Liveness(clock)
+    liveness.holds(READY)
+    clock.turn(LOST_AFTER_S * 10)
+    assert liveness.holds(restarting(GIVE_UP_AFTER - 1))
+
+
+@pytest.mark.parametrize("status", [LOADING, EngineStatus(EngineState.FAILED, reason="no such file", failures=99)])
+def test_liveness_holds_for_ever_where_there_never_was_a_model(status: EngineStatus) -> None:
+    clock = ManualClock()
+    liveness = Liveness(clock)
+    for _ in range(100):
+        assert liveness.holds(status)
+        clock.turn(LOST_AFTER_S)
