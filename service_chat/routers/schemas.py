@@ -87,7 +87,7 @@ class TriageJob(BaseModel):
     trace_id: str
     state: JobState
     last_event_id: int = Field(description="Number of the newest event; events after it are still to come.")
-    elapsed_ms: float = Field(description="Since the question came; goes on when the job is over.")
+    elapsed_ms: float = Field(description="Since the question came, or from there to its end.")
     status: JobStatus | None = Field(description="Null when the job is over.")
     text: str = Field(description="What the model has written so far.")
     result: TriageAnswer | None = Field(description="The answer, when the state is done.")

@@ -28,7 +28,7 @@ from serving.http.disconnect import ClientDisconnected, while_connected
 from serving.http.problems import declared
 
 #: A refusal is known within milliseconds and is then a proper 4xx or 5xx. What takes longer than this, in seconds, is
-#: told to the caller as an event: a stream must begin, and a promise be given, before a proxy gives up.
+#: told as an event: a stream must begin before a proxy gives up.
 FIRST_WORD_S = 1.0
 
 IdempotencyKey = Annotated[
@@ -47,9 +47,9 @@ Prefer = Annotated[
 ]
 
 
-async def _accepted(job: Job, first_word_s: float | None, wait_s: int | None) -> None:
+async def _heard(job: Job, wait_s: int | None) -> None:
     """Raises what the question was refused with; then waits `wait_s` for its end, None as long as it takes."""
-    await job.admitted(first_word_s)
+    await job.admitted()
     await job.ended(wait_s)
 
 
@@ -76,18 +76,16 @@ def triage_router(jobs: Jobs, rendering: Rendering, deadline_s: float, clock: Cl
         streams = prefers(EVENT_STREAM, "application/json", request.headers.getlist("accept"))
         with jobs.listening(job):
             try:
-                if wishes.respond_async:
-                    # Until there is a promise, a caller who hangs up is as gone as any other.
-                    await while_connected(request, _accepted(job, FIRST_WORD_S, wishes.wait_s or 0))
-                    if not job.over:
-                        return _promise(job, {**headers, **wishes.applied()})
-                elif streams:
+                if streams and not wishes.respond_async:
                     await job.admitted(FIRST_WORD_S)
                     return event_stream(_events(job), headers)
-                else:
-                    await while_connected(request, _accepted(job, None, wishes.wait_s))
+                # No promise without a place: jobs that run are bounded by admission and not by connections.
+                wait_s = wishes.wait_s or 0 if wishes.respond_async else wishes.wait_s
+                await while_connected(request, _heard(job, wait_s))
             except ClientDisconnected:
                 return Response(status_code=499)  # nobody reads it; the code is for the access log
+        if wishes.respond_async and not job.over:
+            return _promise(job, {**headers, **wishes.applied()})
         return _whole(job, {**headers, **replace(wishes, respond_async=False).applied()})
 
     def _promise(job: Job, headers: dict[str, str]) -> Response:

@@ -36,6 +36,7 @@ class Job:
         self.announced = False
         self._fallback: Fallback | None = None
         self._clock, self._made_at = clock, clock.monotonic()
+        self._took_ms: float | None = None
         self._status_at = self._made_at
         self._begun, self._over = asyncio.Event(), asyncio.Event()
 
@@ -50,6 +51,9 @@ class Job:
         return self._over.is_set()
 
     def elapsed_ms(self) -> float:
+        """Since the question came, or from there to its end."""
+        if self._took_ms is not None:
+            return self._took_ms
         return round((self._clock.monotonic() - self._made_at) * 1000, 2)
 
     def result(self) -> Answer:
@@ -112,7 +116,8 @@ class Job:
         if self.over:
             return
         self.error = error if self.answer is None else None
-        self.log.append(Done() if self.error is None else Failed(self.error), self.elapsed_ms())
+        self._took_ms = self.elapsed_ms()
+        self.log.append(Done() if self.error is None else Failed(self.error), self._took_ms)
         self.log.close()
         self._begun.set()
         self._over.set()

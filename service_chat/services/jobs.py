@@ -188,6 +188,7 @@ class Jobs:
     def _stop(self, run: _Run, why: SluiceError) -> None:
         if run.task is not None and run.ending is None and not run.job.over:
             run.ending = why
+            self._give_key_back(run)  # at once: a retry must not join what is about to end
             run.task.cancel()
 
     def _settle(self, run: _Run, error: SluiceError | None) -> None:
@@ -206,7 +207,8 @@ class Jobs:
             return
         if run.listeners == 0:
             job.log.compact()
-        run.ended_at, run.size = self._clock.monotonic(), len(job.question.query) + job.log.chars
+        answer = job.answer.text if job.answer is not None else ""
+        run.ended_at, run.size = self._clock.monotonic(), len(job.question.query) + job.log.chars + len(answer)
         self._finished[job.id] = run
         self._kept_chars += run.size
         self._forget_old()

@@ -344,6 +344,30 @@ async def test_a_failed_and_a_cancelled_question_give_their_keys_back() -> None:
         assert not h.begin(key="k")[1]
 
 
+async def test_a_retry_does_not_join_a_job_that_is_just_being_cancelled() -> None:
+    async with house() as h:
+        job, _ = h.begin(key="k")
+        await job.admitted()
+        cancelling = asyncio.create_task(h.jobs.cancel(job))
+        await asyncio.sleep(0)
+        assert not job.over
+        again, replayed = h.begin(key="k")
+        assert (again is job, replayed) == (False, False)
+        await cancelling
+        assert h.begin(key="k") == (again, True)
+
+
+async def test_the_time_that_a_job_took_stands_still_when_it_is_over() -> None:
+    async with house() as h:
+        job = await h.running()
+        await h.turn(2)
+        assert job.elapsed_ms() == 2000
+        h.script.gate.set()
+        assert await job.ended(5)
+        await h.turn(3)
+        assert job.elapsed_ms() == 2000
+
+
 async def test_finished_jobs_are_forgotten_after_a_while_and_their_keys_with_them() -> None:
     async with house() as h:
         job = await h.finished(key="k")
@@ -381,7 +405,7 @@ async def test_the_oldest_finished_job_makes_room_for_the_newest_and_running_one
 
 
 async def test_large_answers_are_forgotten_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service_chat.services.jobs.KEPT_CHARS", 40)
+    monkeypatch.setattr("service_chat.services.jobs.KEPT_CHARS", 60)
     async with house() as h:
         first, second = await h.finished(), await h.finished()
         third = await h.finished()
