@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.chats.model import ModelFailed
+from bench.chats.others import in_words, ledger
 from bench.chats.parts import Effort, Part, burst, chats, decode, neighbour, prefix, schema
 from bench.chats.source import SourceMissing
 from bench.chats.stage import EXAMPLE, NAIVE, SPIN, Stage, prepare
@@ -93,13 +94,18 @@ def run(options: Options, cores: Sequence[int], scratch: Path) -> int:
     add(f"{machine(len(cores))}; {options.effort.rounds} round(s), medians.")
     lines: list[Line] = []
     figures: dict[str, object] = {}
+    shares: dict[str, float] = {}
     for name in options.parts:
+        before = ledger()
         found = PARTS[name](stage, options.effort)
+        shares[name] = ledger().share_since(before, len(cores))
         for paragraph in found.paragraphs:
             add(paragraph)
         lines += found.lines
         figures[name] = found.figures
+    add(in_words(shares))
     add(verdict_table(lines))
+    figures["others"] = shares
     figures["verdict"] = [{**asdict(line), "verdict": line.verdict} for line in lines]
     if options.json_file:
         options.json_file.write_text(json.dumps(figures, indent=1))

@@ -5,12 +5,11 @@ late at every barrier, and the others burn their time until it comes.
 """
 
 import asyncio
-import multiprocessing
-import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing.synchronize import Event
 
 from bench.chats.client import ask
 from bench.chats.figures import decode_rate, over
@@ -18,6 +17,7 @@ from bench.chats.parts import Effort, Part
 from bench.chats.stage import Stage
 from bench.chats.words import chat
 from bench.contest import Running
+from bench.generator import pinned
 from bench.stage import say
 from bench.verdict import Line, markdown
 
@@ -59,20 +59,11 @@ def _speed(server: Running, number: int) -> float:
 
 @contextmanager
 def _burning(core: int) -> Iterator[None]:
-    spawn = multiprocessing.get_context("spawn")
-    burns = spawn.Event()
-    process = spawn.Process(target=_burn, args=(core, burns), daemon=True)
-    process.start()
+    # A session of its own: the kernel shares a core out between sessions first, as it does between two containers.
+    with pinned(frozenset({core})):
+        process = subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True)
     try:
-        burns.wait()
         yield
     finally:
         process.kill()
-        process.join()
-
-
-def _burn(core: int, burns: Event) -> None:
-    os.sched_setaffinity(0, {core})
-    burns.set()
-    while True:
-        pass
+        process.wait()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from bench.chats.client import Answer
 from bench.chats.crowd import Crowd, Probes
 from bench.chats.figures import chat_figures, decode_rate, middle, percentile
+from bench.chats.others import Ledger, busy_ticks, in_words
 from bench.chats.words import WORDS, chat, text
 
 
@@ -71,3 +72,20 @@ def test_two_callers_always_share_the_system_text_and_part_at_the_first_word_of_
     assert texts(other)[0] == system
     if one != other:
         assert str(texts(other)[1]).split()[0] != str(user).split()[0]
+
+
+def test_idle_and_waiting_time_are_nobodys_and_stolen_time_is_somebodys() -> None:
+    # user nice system idle iowait irq softirq steal guest guest_nice
+    assert busy_ticks("cpu  100 20 30 9000 800 4 5 6 70 70\ncpu0 1 1 1 1 1 1 1 1 1 1\n") == 100 + 20 + 30 + 4 + 5 + 6
+
+
+@given(st.floats(0.1, 100), st.floats(0, 100), st.floats(0, 100))
+def test_what_we_used_ourselves_never_counts_as_others(wall: float, ours: float, theirs: float) -> None:
+    before = Ledger(10.0, 500.0, 40.0)
+    after = Ledger(10.0 + wall, 500.0 + ours + theirs, 40.0 + ours)
+    assert after.share_since(before, cores=2) == pytest.approx(theirs / (2 * wall), abs=1e-6)
+
+
+def test_a_busy_machine_is_said_to_be_one() -> None:
+    assert "quiet enough" in in_words({"chats": 0.02, "burst": 0.05})
+    assert "TOO BUSY" in in_words({"chats": 0.02, "burst": 0.2})
