@@ -89,7 +89,11 @@ class PrefixShelf:
         return Placed(kept, evicted)
 
     def evict_oldest(self, spare: Kept | None = None) -> Kept | None:
-        """Takes the least recently used entry off the shelf, but none that is pinned, and not `spare`."""
+        """Takes the least recently used entry off the shelf, but none that is pinned, and not `spare`.
+
+        `spare` is what a request is about to stand on. It may hold far more than it saves: who finds nothing else to
+        evict while nobody is at work must evict it too, or waits for cells that nobody will ever give back.
+        """
         for kept in self._kept.values():
             if not kept.pinned and kept is not spare:
                 self._remove(kept)

@@ -201,6 +201,20 @@ def test_what_holds_nothing_may_be_released() -> None:
     assert cells.free == 4
 
 
+def test_a_prefix_that_holds_more_than_it_saves_can_be_evicted_for_the_request_that_found_it() -> None:
+    cells, shelf = Cells(20), PrefixShelf([8])
+    assert cells.hold(placed(shelf, range(12), "anna"))
+    kept, shared = shelf.find([*range(4), 99, 99], 0, "anna")
+    assert shared == 4
+    assert not cells.reserve(1, 14, kept, shared)
+    assert shelf.evict_oldest(spare=kept) is None
+    last = shelf.evict_oldest()
+    assert last is not None
+    assert last is kept
+    cells.let_go(last)
+    assert cells.reserve(1, 18)
+
+
 class Cache(RuleBasedStateMachine):
     """Requests and prefixes come and go; a cache whose cells have names is played along."""
 
