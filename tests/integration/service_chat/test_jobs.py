@@ -1,6 +1,7 @@
 """Questions that outlive their connections: resume, take back, ask once, and what becomes of them at SIGTERM."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.processes import ServiceProcess, eventually
+from tests.integration.processes import ServiceProcess, descendants, eventually
 from tests.integration.service_chat.conftest import Start
 
 QUESTION = {"patient_mrn": "P000123", "query": "Can I take ibuprofen?"}
@@ -169,6 +170,22 @@ def test_a_shutdown_waits_for_a_question_that_nobody_listens_to(start: Start, en
         eventually(lambda: state(service, location) == "generating", 10)
         assert service.stop(signal.SIGTERM) == 0
         assert [event["degraded"] for event in service.events("request_completed")] == [[]]
+
+
+def test_every_stream_in_an_engine_that_is_killed_ends_with_a_typed_error(start: Start, endless_gguf: Path) -> None:
+    with start(endless(endless_gguf, GGUF_SLOTS="4", GGUF_MAX_TOKENS="1200")) as service:
+        service.until_ready()
+        jobs = [promised(service) for _ in range(4)]
+        eventually(lambda: {state(service, location) for location in jobs} == {"generating"}, 20)
+        (engine,) = descendants(service.process.pid)
+        os.kill(engine, signal.SIGKILL)
+        for location in jobs:
+            with resumed(service, location.rsplit("/", 1)[1], 0) as told:
+                _, name, problem = list(told)[-1]
+            assert (name, problem["code"], problem["status"]) == ("error", "worker_died", 503)
+            assert state(service, location) == "failed"
+        with stream(service) as told:
+            assert any(name == "delta" for _, name, _ in told)
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
