@@ -234,9 +234,13 @@ class Engine:
             kept, length = self._find(asked.prompt, asked.scope)
             while not self._cells.reserve(asked.request_id, asked.worst - length, kept, length):
                 evicted = self._shelf.evict_oldest(spare=kept)
+                if evicted is None and not self._slots:
+                    # Nobody is at work whose end would free cells: what it could have begun with stands in its own way.
+                    evicted = self._shelf.evict_oldest()
                 if evicted is None:
                     return
                 self._let_go(evicted)
+                kept, length = self._find(asked.prompt, asked.scope)
             self._asked.popleft()
             self._start(asked, kept, length)
 
@@ -251,7 +255,7 @@ class Engine:
         sequence = self._free.pop()
         slot = Slot(
             *(asked.request_id, sequence, asked.prompt, asked.params, asked.scope, asked.limit, asked.worst),
-            *(sampler, asked.grammar, asked.came_at),
+            *(sampler, asked.grammar, self._governor is not None, asked.came_at),
         )
         self._slots[asked.request_id] = slot
         if kept is not None:

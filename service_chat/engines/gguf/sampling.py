@@ -6,6 +6,7 @@ will do (llama.cpp's own programs do the same; a grammar in the chain costs 25 m
 """
 
 import ctypes
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32
 _SECOND_LOOK = 256
 _MAX_GRAMMAR = 64 * 1024
 _KEPT_GRAMMARS = 16
+_BLANKS = re.compile(r"^space ::=.*$", re.MULTILINE)
 
 
 class Grammars:
@@ -50,7 +52,9 @@ class Grammars:
             raise InvalidInput(
                 "The JSON schema can not be turned into a grammar.", reason=type(error).__name__
             ) from None
-        return text
+        # No blanks between the parts: they say nothing, and where one may be or not be the model has to be asked. And
+        # no bare control characters in a string: the converter lets them in, and then it is not JSON.
+        return _BLANKS.sub('space ::= ""', text).replace('[^"\\\\]', '[^"\\\\\\x00-\\x1F]')
 
     def open(self, text: str) -> "llama_cpp.llama_sampler_p":
         """A fresh copy, to be freed by the caller. Raises InvalidInput as `text_of`."""

@@ -28,10 +28,11 @@ class Slot:
         worst: int,
         sampler: Sampler,
         grammar: str | None,
+        guesses: bool,
         came_at: float,
     ) -> None:
         """`limit`: tokens the answer may have; `worst`: cells it may come to need; `grammar`: the GBNF text that
-        `sampler` keeps to."""
+        `sampler` keeps to; `guesses`: whether `draft` will be asked."""
         self.request_id, self.sequence, self.scope = request_id, sequence, scope
         self.limit, self.worst = limit, worst
         self.sampler, self.came_at = sampler, came_at
@@ -52,7 +53,7 @@ class Slot:
         self._guard = RepetitionGuard()
         self._forced = Forced(grammar) if grammar is not None else None
         self._characters = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._lookup = PromptLookup(self.tokens) if grammar is None else None
+        self._lookup = PromptLookup(self.tokens) if guesses and grammar is None else None
 
     # --- reading --------------------------------------------------------------------------------------------------
 

@@ -243,3 +243,17 @@ def test_an_answer_that_goes_round_in_circles_ends(talker: LlamaModel) -> None:
             for n in range(6)
         }
     assert ends <= {FinishReason.REPETITION, FinishReason.LENGTH, FinishReason.STOP}
+
+
+def test_what_a_request_could_begin_with_never_stands_in_its_way_for_ever(talker: LlamaModel) -> None:
+    shape = replace(SMALL, slots=1, cells=480 + Shape.SPARE, n_ctx=480)
+    with opened(talker, shape) as engine:
+        engine.submit(1, (ChatMessage("user", "z" * 300 + "first"),), GREEDY, "patient")
+        run_out(engine)
+        # It shares some tokens with what is kept, and needs the whole cache.
+        engine.submit(2, (ChatMessage("user", "z" * 30 + "y" * 100),), replace(GREEDY, max_tokens=330), "patient")
+        for _ in range(600):
+            if engine.idle:
+                break
+            engine.step()
+        assert engine.idle
