@@ -119,12 +119,15 @@ def refused(took_s: float, retry_after: str | None) -> Answer:
     return Answer(status=429, took_s=took_s, retry_after=retry_after)
 
 
-def kept(*answers: Answer, counts: tuple[int, int] | None = None) -> dict[str, str]:
+GONE = burst.HangUp(busy=8, free_s=0.4, idle_s=0.5, next_s=0.9)
+
+
+def kept(*answers: Answer, counts: tuple[int, int] | None = None, hang_up: burst.HangUp = GONE) -> dict[str, str]:
     others = [served(1.0)] * (burst.BURST - len(answers))
     told = sum(answer.status == 429 for answer in answers)
     return verdicts(
         burst.lines(
-            burst.judged(0.4, 0.9, [*others, *answers], counts or (burst.BURST, told), Probes([0.001], 0)),
+            burst.judged(hang_up, [*others, *answers], counts or (burst.BURST, told), Probes([0.001], 0)),
         )
     )
 
@@ -147,6 +150,19 @@ def test_a_burst_that_is_served_or_refused_in_time_keeps_every_promise() -> None
 )
 def test_one_caller_who_is_treated_otherwise_misses_a_floor(answer: Answer, promise: str) -> None:
     assert kept(answer)[promise] == "FLOOR MISSED"
+
+
+@pytest.mark.parametrize(
+    ("gone", "promise"),
+    [
+        (replace(GONE, free_s=1.1), "8 hang up in prefill: all slots free"),
+        # It said that all were free and went on reading for them.
+        (replace(GONE, next_s=1.6), "8 hang up in prefill: delay of the next"),
+    ],
+)
+def test_work_for_those_who_have_gone_misses_a_floor(gone: burst.HangUp, promise: str) -> None:
+    assert kept()[promise] == "floor holds"
+    assert kept(hang_up=gone)[promise] == "FLOOR MISSED"
 
 
 def test_what_the_service_counted_must_add_up() -> None:
