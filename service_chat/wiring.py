@@ -31,6 +31,7 @@ from serving.drain import Drain
 from serving.errors import NotReady
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
+from serving.metrics import Reading
 from serving.settings import SettingsError
 
 
@@ -66,6 +67,10 @@ class Runtime:
             self._restarts,
             self._model_ready,
             self.lag,
+        )
+        self.metrics.read(
+            Reading("triage_jobs_running", "Questions without an answer.", lambda: self.jobs.statistics().running),
+            Reading("triage_jobs_kept", "Finished ones that can be fetched.", lambda: self.jobs.statistics().kept),
         )
 
     def engine_status(self) -> EngineStatus | None:
