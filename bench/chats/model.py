@@ -10,9 +10,10 @@ the rows of all others, the end of turn among them, are zero, and some other tok
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import gguf
 import numpy as np
@@ -35,6 +36,16 @@ CHATML = (
 
 Half = npt.NDArray[np.float16]
 Single = npt.NDArray[np.float32]
+
+
+class Fill(Protocol):
+    """Gives every tensor its numbers."""
+
+    name: str  #: of the model, for its file
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> Half | Single:
+        """A matrix in 16 bits, a vector in 32, as llama.cpp wants them."""
+        ...
 
 
 class ModelFailed(Exception):
@@ -92,45 +103,46 @@ def shapes() -> Iterator[tuple[str, tuple[int, ...]]]:
         yield from ((f"blk.{number}.{name}", shape) for name, shape in block.items())
 
 
-class _Noise:
-    """Random matrices cut out of one pool: to draw 1.5 billion numbers one by one would take a minute for nothing."""
+class Noise:
+    """Fills tensors out of one pool of random numbers: 1.5 billion drawn one by one would take a minute for nothing."""
 
-    def __init__(self) -> None:
+    name = "noise"
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._speakable = tokenizer.speakable()
         self._draw = np.random.default_rng(20250625)
         pool = self._draw.standard_normal(1 << 24, dtype=np.float32) * SPREAD
         self._pool: Half = pool.astype(np.float16)
 
-    def matrix(self, shape: tuple[int, ...]) -> Half:
+    def __call__(self, name: str, shape: tuple[int, ...]) -> Half | Single:
+        """A matrix in 16 bits, a vector in 32, as llama.cpp wants them."""
+        if name.endswith("norm.weight"):
+            return np.ones(shape, np.float32)
         size = int(np.prod(shape))
         begin = int(self._draw.integers(len(self._pool)))
-        return np.resize(np.roll(self._pool, -begin), size).reshape(shape)
+        values = np.resize(np.roll(self._pool, -begin), size).reshape(shape)
+        if name == "token_embd.weight":
+            values[~self._speakable] = 0.0
+        return values if len(shape) == 2 else values.astype(np.float32)
 
 
-def write_half(path: Path, tokenizer: Tokenizer) -> None:
+def write_half(path: Path, tokenizer: Tokenizer, fill: Fill) -> None:
     """The model in 16 bits, 3.1 GB, one tensor in memory at a time."""
-    writer = _described(path, tokenizer)
+    writer = _described(path, tokenizer, fill.name)
     for name, shape in shapes():
-        # llama.cpp wants one-dimensional tensors in 32 bits.
         kind = np.dtype(np.float16 if len(shape) == 2 else np.float32)
         writer.add_tensor_info(name, shape, kind, int(np.prod(shape)) * kind.itemsize)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()
-    noise, speakable = _Noise(), tokenizer.speakable()
     for name, shape in shapes():
-        if name.endswith("norm.weight"):
-            writer.write_tensor_data(np.ones(shape, np.float32))
-            continue
-        values = noise.matrix(shape)
-        if name == "token_embd.weight":
-            values[~speakable] = 0.0
-        writer.write_tensor_data(values if len(shape) == 2 else values.astype(np.float32))
+        writer.write_tensor_data(fill(name, shape))
     writer.close()
 
 
-def _described(path: Path, tokenizer: Tokenizer) -> gguf.GGUFWriter:
+def _described(path: Path, tokenizer: Tokenizer, name: str) -> gguf.GGUFWriter:
     writer = gguf.GGUFWriter(str(path), "qwen2")
-    writer.add_name("noise in the shape of Qwen2.5 1.5B")
+    writer.add_name(f"{name} in the shape of Qwen2.5 1.5B")
     writer.add_context_length(N_CTX)
     writer.add_embedding_length(WIDTH)
     writer.add_block_count(LAYERS)
@@ -169,22 +181,22 @@ def quantize(source: Path, target: Path) -> None:
         raise ModelFailed(f"llama.cpp could not quantize {source.name}: status {status}")
 
 
-def model_file() -> Path:
+def model_file(fill: Callable[[Tokenizer], Fill] = Noise, name: str = Noise.name) -> Path:
     """Where it lies, about 1 GB; built first when it is missing.
 
     Raises:
         SourceMissing: Its tokenizer could not be fetched.
         ModelFailed: llama.cpp did not quantize it.
     """
-    kept = cache_folder() / "bench" / f"noise-1.5b-q4_k_m-{RECIPE}.gguf"
+    kept = cache_folder() / "bench" / f"{name}-1.5b-q4_k_m-{RECIPE}.gguf"
     if kept.is_file():
         return kept
     tokenizer = read_tokenizer(source_file(TOKENIZER))
-    print("Building the model, once: about two minutes", file=sys.stderr, flush=True)
+    print(f"Building the model {name!r}, once: about two minutes", file=sys.stderr, flush=True)
     # In the cache and not in the system's temporary folder: 3 GB may be more than that holds.
     with tempfile.TemporaryDirectory(prefix="building-", dir=kept.parent) as scratch:
         half, quantized = Path(scratch) / "half.gguf", Path(scratch) / kept.name
-        write_half(half, tokenizer)
+        write_half(half, tokenizer, fill(tokenizer))
         quantize(half, quantized)
         quantized.replace(kept)
     return kept

@@ -9,32 +9,26 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
-from bench.chats.figures import NAN, middle, over
-from bench.chats.parts import Effort, Part
+from bench.chats.engine import configured, joint_rate, running_engine, write
+from bench.chats.figures import middle, over
+from bench.chats.parts import Effort, Part, drafting
 from bench.chats.stage import N_CTX, Stage
 from bench.chats.words import text
 from bench.contest import INHERITED, ContestFailed
 from bench.stage import say
 from bench.verdict import Line, markdown
 from scripts.loopback import ROOT
-from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.gguf.process import GgufEngine
-from service_chat.engines.protocol import ChatMessage, Completion, Delta, EngineState, SamplingParams
-from service_chat.models.manifest import LocalFile, ModelFile
-from serving.clock import SystemClock
-from serving.deadline import Deadline
+from service_chat.engines.protocol import ChatMessage
 
 ROWS = (1, 4, 16)
 PROMPT, TOKENS = 40, 64
 AGGREGATE, SINGLE = 0.97, 0.95
-_CLOCK = SystemClock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +48,9 @@ def measure(stage: Stage, effort: Effort) -> Part:
     """
     say(f"Decoding at {', '.join(map(str, ROWS))} rows, {effort.rounds} round(s)")
     rounds = asyncio.run(_rounds(stage, effort))
-    return Part((table(rounds),), lines(rounds), {"rounds": [asdict(each) for each in rounds]})
+    guesses = asyncio.run(drafting.measure(stage, effort))
+    figures = {"rounds": [asdict(each) for each in rounds], "drafting": guesses.figures}
+    return Part((table(rounds), *guesses.paragraphs), (*lines(rounds), *guesses.lines), figures)
 
 
 def lines(rounds: Sequence[Speeds]) -> list[Line]:
@@ -83,31 +79,10 @@ def table(rounds: Sequence[Speeds]) -> str:
 
 
 async def _rounds(stage: Stage, effort: Effort) -> list[Speeds]:
-    config = EngineConfig(
-        ModelFile(LocalFile(stage.model)),
-        stage.scratch,
-        n_ctx=N_CTX,
-        n_threads=stage.threads,
-        slots=max(ROWS),
-        kv_cells=N_CTX,
-        draft="off",
-    )
-    engine = GgufEngine(config, _CLOCK)
-    await engine.start()
-    try:
-        await _until_ready(engine)
+    async with running_engine(configured(stage, stage.model, max(ROWS), "off")) as engine:
         model = engine.status().model
-        with _bare(stage, (model.spin or "") if model else "", config.nice) as ask:
+        with _bare(stage, (model.spin or "") if model else "", engine.config.nice) as ask:
             return [await _round(engine, ask, number) for number in range(effort.rounds)]
-    finally:
-        await engine.aclose()
-
-
-async def _until_ready(engine: GgufEngine) -> None:
-    while not engine.status().ready:
-        if engine.status().state is EngineState.FAILED:
-            raise ContestFailed(f"The engine did not start: {engine.status().reason}")
-        await asyncio.sleep(0.1)
 
 
 async def _round(engine: GgufEngine, ask: Callable[[str], float], number: int) -> Speeds:
@@ -129,28 +104,10 @@ async def _round(engine: GgufEngine, ask: Callable[[str], float], number: int) -
 
 async def engine_rate(engine: GgufEngine, rows: int) -> float:
     """Tokens a second while all of them write."""
-    asked = await asyncio.gather(*(_stamps(engine, row) for row in range(rows)))
-    began = max(stamps[0][0] for stamps in asked)
-    ended = min(stamps[-1][0] for stamps in asked)
-    # The tokens of a piece were written after the piece before it.
-    written = sum(
-        tokens - before for stamps in asked for (_, before), (at, tokens) in pairwise(stamps) if began < at <= ended
+    asked = (
+        write(engine, (ChatMessage("user", f"{row}: {text(PROMPT - 12, 600 + row)}"),), TOKENS) for row in range(rows)
     )
-    return written / (ended - began) if ended > began else NAN
-
-
-async def _stamps(engine: GgufEngine, row: int) -> list[tuple[float, int]]:
-    """When there were how many tokens."""
-    messages = (ChatMessage("user", f"{row}: {text(PROMPT - 12, 600 + row)}"),)
-    params = SamplingParams(max_tokens=TOKENS, temperature=0.0, presence_penalty=0.0, ignore_eos=True)
-    stamps: list[tuple[float, int]] = []
-    async with aclosing(engine.stream(messages, params, Deadline.after(600, _CLOCK))) as events:
-        async for event in events:
-            if isinstance(event, Delta):
-                stamps.append((time.perf_counter(), event.tokens))
-            elif isinstance(event, Completion) and event.completion_tokens != TOKENS:
-                raise ContestFailed(f"The engine ended after {event.completion_tokens} tokens: {event.finish_reason}")
-    return stamps
+    return joint_rate(await asyncio.gather(*asked))
 
 
 @contextmanager
