@@ -38,6 +38,8 @@ A = TypeVar("A")
 #: Exit status of a child that was never there.
 _NEVER_LIVED = 256
 _STDERR_PIECE = 4096
+#: A timer that is so late says that this process was stopped, in seconds, and nothing about the child.
+_STOOD_STILL_S = 5.0
 #: How long a dead child's last lines are waited for.
 _LAST_LINES_S = 0.5
 
@@ -276,7 +278,11 @@ class Child(Generic[A]):
                 self._hung = True
                 self.kill()
                 return
-            await self._clock.sleep(1.0 if limit is None else min(1.0, max(limit - quiet, 0.01)))
+            pause, since = 1.0 if limit is None else min(1.0, max(limit - quiet, 0.01)), self._clock.monotonic()
+            await self._clock.sleep(pause)
+            if self._clock.monotonic() - since - pause > _STOOD_STILL_S:
+                # It was us: what the child has sent meanwhile lies unread in the pipe.
+                self._last_sign = self._clock.monotonic()
 
 
 class _StderrLines(asyncio.Protocol):

@@ -250,8 +250,12 @@ class GgufEngine(Engine, ChildListener):
     async def _watch(self) -> None:
         """The child's silence is watched by `Child`; this is for one that beats and yet does not let go."""
         while True:
+            since = self._clock.monotonic()
             await self._clock.sleep(_LOOK_EVERY_S)
-            overdue_s = self._live.overdue_s(self._clock.monotonic())
+            now = self._clock.monotonic()
+            if now - since > 5 * _LOOK_EVERY_S:
+                continue  # this process stood still: what the child has said meanwhile comes first
+            overdue_s = self._live.overdue_s(now)
             if overdue_s is not None and self._why is None:
                 engine_stuck(pid=self.pid, overdue_s=round(overdue_s, 1))
                 self._why = "engine process sat on a request for which nobody waited any more, killed"

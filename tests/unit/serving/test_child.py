@@ -9,6 +9,7 @@ import pytest
 from serving.child import Child, ChildExit, RestartPolicy
 from serving.clock import SystemClock
 from tests.fakes.children import Remembering, echo
+from tests.fakes.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -228,6 +229,22 @@ def test_waits_double_up_to_the_limit() -> None:
     policy = RestartPolicy(first_wait_s=0.1, max_wait_s=1.0)
     assert [policy.wait(n) for n in range(1, 7)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
     assert policy.wait(10_000) == 1.0
+
+
+async def test_a_parent_that_stood_still_does_not_take_the_childs_silence_for_a_hang() -> None:
+    seen, clock = Remembering(), ManualClock()
+    policy = RestartPolicy(first_wait_s=0.01, silence_s=3.0, grace_s=1.0)
+    async with Child("echo", echo, "echo:", seen, clock, policy) as echoing:
+        await seen.messages.get()
+        echoing.send("hang")
+        await asyncio.sleep(0.1)
+        clock.turn(100.0)
+        await asyncio.sleep(0.1)
+        assert seen.exits.empty()
+        while seen.exits.empty():
+            clock.turn(0.5)
+            await asyncio.sleep(0.01)
+        assert seen.exits.get_nowait().hung
 
 
 async def test_closing_while_the_process_is_being_made_leaves_none() -> None:

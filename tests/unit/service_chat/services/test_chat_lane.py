@@ -89,6 +89,17 @@ async def test_positions_are_those_who_wait_before_it() -> None:
         await first
 
 
+async def test_what_waits_for_one_engine_never_stands_before_another() -> None:
+    async with house() as slow, house() as other:
+        slow.engine.gate.clear()
+        held = await slow.in_slot()
+        waiting = asyncio.create_task(slow.ask())
+        assert isinstance((await other.ask())[-1], Completion)
+        assert not waiting.done()
+        slow.engine.gate.set()
+        await asyncio.gather(held, waiting)
+
+
 async def test_one_more_than_may_wait_is_refused_at_once_with_whole_seconds() -> None:
     async with house(capacity=1) as h:
         h.engine.gate.clear()
