@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from service_chat.engines.gguf.life import Lives
 from service_chat.engines.gguf.live import LiveRequest, LiveRequests, Patience
 from service_chat.engines.gguf.messages import (
     Cancel,
@@ -34,7 +35,6 @@ from service_chat.engines.protocol import (
     Completion,
     Engine,
     EngineLoad,
-    EngineState,
     EngineStatus,
     FinishReason,
     SamplingParams,
@@ -51,8 +51,6 @@ from serving.lifecycle import Progress
 #: After a life that was ready the next process starts at once, the hundredth time as the first; a model that can not
 #: be fetched or loaded is tried again at growing distances, at last every half minute.
 RESTARTS = RestartPolicy(first_wait_s=0.1, max_wait_s=30.0)
-#: Ready for this long, in seconds, an engine has put its failures behind it, also when nobody asked it anything.
-_SETTLED_S = 30.0
 _LOOK_EVERY_S = 1.0
 _NAME = "engine"
 
@@ -73,12 +71,7 @@ class GgufEngine(Engine, ChildListener):
         )
         self._ids = itertools.count(1)
         self._live = LiveRequests(patience)
-        self._load = EngineLoad(slots=config.slots)
-        self._watchers: list[Callable[[EngineStatus], None]] = []
-        self._status = EngineStatus(EngineState.LOADING, Progress("starting"))
-        self._ready_at: float | None = None  #: of the present life
-        self._was_ready = False
-        self._why: str | None = None  #: the present life ends, as far as somebody said so
+        self._lives = Lives(config.slots, clock)
         self._watchdog: asyncio.Task[None] | None = None
 
     # --- the port -------------------------------------------------------------------------------------------------
@@ -95,25 +88,23 @@ class GgufEngine(Engine, ChildListener):
             self._watchdog.cancel()
         await self._child.aclose()
         self._live.fail_all(lambda: WorkFailed("The engine was closed."))
-        self._become(replace(self._status, state=EngineState.STOPPED, progress=None))
+        self._lives.closed()
 
     @override
     def status(self) -> EngineStatus:
-        self._settle()
-        return self._status
+        return self._lives.status
 
     @override
     def load(self) -> EngineLoad:
         """As of its last step, but for `busy`: what was submitted or left since then is counted."""
         busy = self._live.chats
         if busy:
-            return replace(self._load, busy=busy)
-        return replace(self._load, busy=0, prompt_tokens_left=0, answer_tokens_left=0)
+            return replace(self._lives.load, busy=busy)
+        return replace(self._lives.load, busy=0, prompt_tokens_left=0, answer_tokens_left=0)
 
     @override
     def watch(self, call: Callable[[EngineStatus], None]) -> None:
-        self._watchers.append(call)
-        call(self._status)
+        self._lives.watch(call)
 
     @property
     def pid(self) -> int | None:
@@ -122,7 +113,7 @@ class GgufEngine(Engine, ChildListener):
 
     @override
     async def count(self, messages: Sequence[ChatMessage]) -> int | None:
-        if not self._status.ready:
+        if not self._lives.status.ready:
             raise NotReady(retry_after_s=self._retry_after_s())
         request_id, answer = next(self._ids), asyncio.get_running_loop().create_future()
         if not self._child.send(Count(request_id, tuple(messages))):
@@ -158,9 +149,9 @@ class GgufEngine(Engine, ChildListener):
     def _submit(
         self, messages: Sequence[ChatMessage], params: SamplingParams, deadline: Deadline, scope: str | None
     ) -> LiveRequest:
-        if not self._status.ready:
+        if not self._lives.status.ready:
             raise NotReady(retry_after_s=self._retry_after_s())
-        if self._live.chats >= self._load.slots:
+        if self._live.chats >= self._lives.load.slots:
             raise QueueFull("The engine is at work on as many requests as it has slots.", retry_after_s=1)
         request = LiveRequest(next(self._ids), deadline.at)
         if not self._child.send(Submit(request.id, tuple(messages), params, scope)):
@@ -169,7 +160,7 @@ class GgufEngine(Engine, ChildListener):
         return request
 
     def _retry_after_s(self) -> int:
-        progress = self._status.progress
+        progress = self._lives.status.progress
         eta = progress.eta_s if progress is not None else None
         return min(60, max(1, math.ceil(eta))) if eta is not None else 2
 
@@ -178,74 +169,41 @@ class GgufEngine(Engine, ChildListener):
     @override
     def on_start(self, pid: int) -> None:
         events.child_started(child=_NAME, pid=pid, start=self._child.starts)
-        self._why = None
-        self._become(replace(self._status, starts=self._child.starts, progress=Progress("starting")))
+        self._lives.begun(self._child.starts)
 
     @override
     def on_message(self, message: object) -> None:
         match message:
             case Stepped():
-                self._load = message.load
+                self._lives.load = message.load
                 for request_id, outcome in message.outcomes:
                     self._deliver(request_id, outcome)
             case Loading():
-                progress = Progress(message.phase, message.percent, message.eta_s)
-                self._become(replace(self._status, progress=progress))
+                self._lives.progressed(Progress(message.phase, message.percent, message.eta_s))
             case Ready():
-                self._was_ready, self._ready_at = True, self._clock.monotonic()
-                self._load = _with_rates(message.load, self._load)
                 self._child.forgive()
                 self._child.expect_signs_every(self._patience.silence_s)
-                self._become(
-                    EngineStatus(
-                        EngineState.READY,
-                        model=message.model,
-                        starts=self._child.starts,
-                        failures=self._status.failures,
-                    )
-                )
+                self._lives.ready(message)
             case LoadFailed():
-                self._why = message.reason
+                self._lives.why = message.reason
             case _:
                 raise TypeError(f"the engine sent {type(message).__name__}")
 
     @override
     def on_exit(self, ended: ChildExit) -> None:
-        self._settle()
-        self._ready_at = None
-        wait_s, failures = self._restarts.wait(ended.failures), self._status.failures + 1
+        wait_s, failures = self._restarts.wait(ended.failures), self._lives.status.failures + 1
         events.child_exited(child=_NAME, pid=ended.pid, reason=ended.reason, failures=failures, wait_s=round(wait_s, 1))
         self._live.fail_all(lambda: ChildDied(retry_after_s=2))
-        self._load = _with_rates(EngineLoad(slots=self._load.slots), self._load)
-        self._become(
-            replace(
-                self._status,
-                # Before the first success nobody counts on it: that is a failed start, not a restart.
-                state=EngineState.RESTARTING if self._was_ready else EngineState.FAILED,
-                reason=self._why or f"engine process {_in_words(ended)}",
-                progress=None,
-                failures=failures,
-            )
-        )
+        self._lives.ended(ended)
 
     @override
     def on_stderr(self, line: str) -> None:
         events.child_stderr(child=_NAME, line=line)
 
     def _deliver(self, request_id: int, outcome: Outcome) -> None:
-        done = isinstance(outcome, Completion) and outcome.finish_reason is not FinishReason.CANCELLED
-        if done and self._status.failures:
-            self._become(replace(self._status, failures=0))  # it works: what failed before counts no longer
+        if isinstance(outcome, Completion) and outcome.finish_reason is not FinishReason.CANCELLED:
+            self._lives.answered()
         self._live.deliver(request_id, outcome)
-
-    def _settle(self) -> None:
-        if self._ready_at is not None and self._clock.monotonic() - self._ready_at >= _SETTLED_S:
-            self._status = replace(self._status, failures=0)
-
-    def _become(self, status: EngineStatus) -> None:
-        self._status = status
-        for call in self._watchers:
-            call(status)
 
     async def _watch(self) -> None:
         """The child's silence is watched by `Child`; this is for one that beats and yet does not let go."""
@@ -256,22 +214,7 @@ class GgufEngine(Engine, ChildListener):
             if now - since > 5 * _LOOK_EVERY_S:
                 continue  # this process stood still: what the child has said meanwhile comes first
             overdue_s = self._live.overdue_s(now)
-            if overdue_s is not None and self._why is None:
+            if overdue_s is not None and self._lives.why is None:
                 engine_stuck(pid=self.pid, overdue_s=round(overdue_s, 1))
-                self._why = "engine process sat on a request for which nobody waited any more, killed"
+                self._lives.why = "engine process sat on a request for which nobody waited any more, killed"
                 self._child.kill()
-
-
-def _with_rates(load: EngineLoad, before: EngineLoad) -> EngineLoad:
-    """A new process of the same model is as fast as the last one, until it has measured itself."""
-    return replace(
-        load,
-        prefill_rate=load.prefill_rate or before.prefill_rate,
-        decode_rate=load.decode_rate or before.decode_rate,
-    )
-
-
-def _in_words(ended: ChildExit) -> str:
-    """The exit, and what the process complained about last: llama.cpp says why there."""
-    last = f" ({ended.stderr_tail[-1]})" if ended.stderr_tail else ""
-    return f"{ended.reason}{last}"
