@@ -32,6 +32,9 @@ _LEAST_SHARED = 16
 #: A prompt of a hundred tokens more is overtaken for this many seconds at most.
 _AGEING_PER_S = 100.0
 _LONGEST_DRAFT = 6
+#: How long an answer that is being written may stand still for others' prompts, and what is read of them all the same.
+_LONGEST_STEP_S = 1.0
+_LEAST_CHUNK = 16
 
 Outcomes = list[tuple[int, Outcome]]
 
@@ -124,8 +127,10 @@ class Engine:
             return 0
         self._cells.hold(placed.kept)
         for start in range(0, len(tokens), self._context.rows):
-            self._context.add(placed.kept.seq, tokens[start : start + self._context.rows], start)
+            begun, piece = self._now(), tokens[start : start + self._context.rows]
+            self._context.add(placed.kept.seq, piece, start)
             self._context.decode()
+            self._rates.note(len(piece), 0, self._now() - begun)
         return len(tokens)
 
     def submit(
@@ -287,11 +292,11 @@ class Engine:
             rows.slot.fed += rows.fed
         for rows in readers:
             self._note_read(rows, begun, computed)
-        before = sum(slot.written for slot in self._slots.values())
+        before = sum(rows.slot.written for rows in writers)
         for rows in (*writers, *(rows for rows in readers if rows.slot.decoding)):
             self._write(rows)
-        written = sum(slot.written for slot in self._slots.values()) - before
-        self._rates.note(sum(rows.fed for rows in readers), len(writers) and written, len(writers), self._now() - begun)
+        written = sum(rows.slot.written for rows in writers) - before
+        self._rates.note(sum(rows.fed for rows in readers), written, self._now() - begun)
         for rows in (*writers, *readers):
             self._tell(rows.slot)
 
@@ -320,9 +325,10 @@ class Engine:
             if slot.fed < len(slot.shared):
                 leaders.setdefault(slot.shared, slot.request_id)
             reading.append(Reading(slot.request_id, slot.left, slot.came_at, leader))
-        shape, added = self.shape, []
+        chunk, added = self._chunk(writers), []
         plan = plan_step(
-            reading, writers, shape.chunk, shape.chunk_quiet, self._now(), _AGEING_PER_S, self._context.room + writers
+            *(reading, writers, chunk, self.shape.chunk_quiet, self._now(), _AGEING_PER_S),
+            self._context.room + writers,
         )
         for request_id, count in plan:
             slot = self._slots[request_id]
@@ -331,6 +337,14 @@ class Engine:
             first = self._context.add(slot.sequence, tokens, slot.fed, wanted=int(last))
             added.append(_Rows(slot, count, first + count - 1 if last else None, []))
         return added
+
+    def _chunk(self, writers: int) -> int:
+        """Prompt tokens for a step in which `writers` answers go on: as many as the machine reads in the time that
+        their readers may be kept waiting, but enough that a long prompt ends."""
+        if not (self._rates.prefill and self._rates.decode):
+            return self.shape.chunk
+        left_s = _LONGEST_STEP_S - writers / self._rates.decode
+        return max(min(_LEAST_CHUNK, self.shape.chunk), min(self.shape.chunk, int(left_s * self._rates.prefill)))
 
     def _note_read(self, rows: "_Rows", begun: float, computed: float) -> None:
         slot = rows.slot

@@ -1,33 +1,48 @@
 """How fast an engine reads and writes, from steps that do both at once. Pure.
 
-The door predicts waits from these, so they must follow a machine that others use too: moving averages over some dozen
-steps. A mixed step's time is split by what its rows would have taken alone at the rates known so far.
+The step loop sizes its chunks and the door predicts waits from these, so they must follow a machine that others use
+too: moving averages over the last dozen steps. A mixed step's time is split by what its rows would have taken alone at
+the rates known so far.
 """
 
+#: What a new observation counts, once there are many.
 _WEIGHT = 0.15
 
 
 class Rates:
     def __init__(self) -> None:
-        self.prefill = 0.0  #: prompt tokens per second; 0 until known
-        self.decode = 0.0  #: tokens written per second, by all together; 0 until known
+        self._prefill, self._decode = _Average(), _Average()
 
-    def note(self, read: int, written: int, rows: int, took_s: float) -> None:
-        """A step of `took_s` seconds read `read` prompt tokens; its `rows` other rows brought `written` tokens."""
-        if took_s <= 0:
+    @property
+    def prefill(self) -> float:
+        """Prompt tokens per second; 0 until known."""
+        return self._prefill.value
+
+    @property
+    def decode(self) -> float:
+        """Tokens written per second, by all together; 0 until known."""
+        return self._decode.value
+
+    def note(self, read: int, written: int, took_s: float) -> None:
+        """A step of `took_s` seconds read `read` prompt tokens and brought `written` tokens of answers that went on."""
+        if took_s <= 0 or not (read or written):
             return
-        if not rows:
-            self.prefill = _mixed(self.prefill, read / took_s)
+        if not written:
+            self._prefill.add(read / took_s)
         elif not read:
-            self.decode = _mixed(self.decode, written / took_s)
+            self._decode.add(written / took_s)
         elif self.prefill and self.decode:
-            reading, writing = read / self.prefill, written / self.decode
-            share = took_s / (reading + writing) if reading + writing else 1.0
-            self.prefill, self.decode = (
-                _mixed(self.prefill, self.prefill / share),
-                _mixed(self.decode, self.decode / share),
-            )
+            slower = took_s / (read / self.prefill + written / self.decode)
+            self._prefill.add(self.prefill / slower)
+            self._decode.add(self.decode / slower)
 
 
-def _mixed(before: float, now: float) -> float:
-    return now if not before else (1 - _WEIGHT) * before + _WEIGHT * now
+class _Average:
+    """Of everything at first, so that one odd beginning does not last; then more and more of the latest."""
+
+    def __init__(self) -> None:
+        self.value, self._count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        self._count += 1
+        self.value += (value - self.value) * max(_WEIGHT, 1 / self._count)
