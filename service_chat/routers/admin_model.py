@@ -77,7 +77,10 @@ def add_model_routes(admin: APIRouter, engine: Swaps | None, answer_within_s: fl
         "/admin/model",
         summary="Load another model and put it in the place of this one",
         response_model=ServedModel,
-        responses={202: {"model": ServedModel, "description": "It is being loaded."}, **declared(409, 422, 502, 503)},
+        responses={
+            202: {"model": ServedModel, "description": "It is being loaded."},
+            **declared(400, 409, 422, 502, 503),
+        },
     )
     async def swap(wanted: WantedModel) -> Any:
         swaps = local()
