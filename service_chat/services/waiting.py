@@ -70,7 +70,8 @@ def forecast(speed: Speed, slots: int, running: Sequence[Work], waiting: Sequenc
             written, free = until, free + 1
             if index >= 0:
                 end[index] = now
-    return [Forecast(*seconds) for seconds in zip(start, first, end, strict=True)]
+    # All who write share the first step too, but for those who have less than a token left.
+    return [Forecast(at, min(text, done), done) for at, text, done in zip(start, first, end, strict=True)]
 
 
 class Experience:
