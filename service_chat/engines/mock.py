@@ -1,9 +1,10 @@
 """An engine without a model: one fixed sentence that says so. For `LLM_MODE=mock` and for work on everything around it.
 
-It keeps to the same protocol as the real ones: deltas, max_tokens (a word counts as a token), deadline.
+It keeps to the same protocol as the real ones: deltas, max_tokens (a word counts as a token), stop strings, deadline.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from typing_extensions import override
@@ -28,6 +29,7 @@ from serving.deadline import Deadline
 
 #: Sentences it says at the same time: nothing is computed, so as many as anybody may wait for.
 _SLOTS = 64
+_WORDS = re.compile(r" ?[^ ]+| $")
 SENTENCE = "This is a mock response: no language model was asked, and nothing in it is about the patient."
 
 
@@ -75,19 +77,25 @@ class MockEngine(Engine):
         prompt_tokens = sum(len(message.content.split()) for message in messages)
         deadline.check()
         yield Prefill(prompt_tokens, prompt_tokens)
-        said, reason, written = "", FinishReason.STOP, 0
-        for word in SENTENCE.split(" "):
-            if written == params.max_tokens:
-                reason = FinishReason.LENGTH
-                break
+        said, reason = _said(params)
+        words: list[str] = _WORDS.findall(said)
+        for written, word in enumerate(words, start=1):
             await deadline.bound(self._clock.sleep(self._step_s) if self._step_s else asyncio.sleep(0))
-            text = f" {word}" if said else word
-            said, written = said + text, written + 1
-            yield Delta(text, written)
+            yield Delta(word, written)
         took_ms = (self._clock.monotonic() - begun) * 1000
-        yield Completion(said, reason, prompt_tokens, written, Timings(0.0, 0.0, took_ms))
+        yield Completion(said, reason, prompt_tokens, len(words), Timings(0.0, 0.0, took_ms))
 
     def _to(self, state: EngineState) -> None:
         self._state = state
         for call in self._watchers:
             call(self.status())
+
+
+def _said(params: SamplingParams) -> tuple[str, FinishReason]:
+    """As much of the sentence as may be said. Of several stop strings the one that is complete first ends it."""
+    words = SENTENCE.split(" ")
+    said = " ".join(words[: params.max_tokens])
+    ends = [(at + len(stop), at) for stop in params.stop if stop and (at := said.find(stop)) >= 0]
+    if ends:
+        return said[: min(ends)[1]], FinishReason.STOP
+    return said, FinishReason.LENGTH if params.max_tokens < len(words) else FinishReason.STOP
