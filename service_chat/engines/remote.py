@@ -2,8 +2,9 @@
 
 The prompt, and with it parts of a record, leave this process: the address has no default and must be set by an
 operator. The server has its own queue, so several requests may be under way at once. Answers come as server-sent
-events (https://html.spec.whatwg.org/multipage/server-sent-events.html), whatever the caller asked for; `remote_answer`
-reads them. Whatever that server does wrong is DependencyFailed: the caller wrote the question, not the request.
+events (https://html.spec.whatwg.org/multipage/server-sent-events.html), whatever the caller asked for; `remote_request`
+writes what is sent, `remote_answer` reads what comes. Whatever that server does wrong is DependencyFailed: the caller
+wrote the question, not the request. The exceptions are a prompt too long for it and a form it does not take.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -20,15 +21,17 @@ from service_chat.engines.protocol import (
     EngineLoad,
     EngineState,
     EngineStatus,
+    FinishReason,
     ModelInfo,
     SamplingParams,
     StreamEvent,
 )
-from service_chat.engines.remote_answer import RemoteAnswer, clean, lines_of, object_in
+from service_chat.engines.remote_answer import RemoteAnswer, check_json, lines_of, object_in
+from service_chat.engines.remote_request import request_body
 from service_chat.errors import PromptTooLong
 from serving.clock import Clock
 from serving.deadline import Deadline
-from serving.errors import DependencyFailed, NotReady
+from serving.errors import DependencyFailed, InvalidInput, NotReady
 
 _CONNECT_S = 5.0
 #: Requests put to the server at the same time; it has a queue of its own.
@@ -39,6 +42,8 @@ _REFUSAL_BYTES = 16_384
 _TOO_LONG = ("context_length_exceeded", "exceed_context_size_error")
 #: vLLM has no code for it, only this in its sentence.
 _TOO_LONG_WORDS = "maximum context length"
+#: Words for a form that a server does not take. OpenAI's API names the field; vLLM and llama-server only write of it.
+_FORM_WORDS = ("response_format", "json_schema", "json schema", "grammar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +106,25 @@ class RemoteEngine(Engine):
             raise NotReady("The engine is closed.")
         deadline.check()
         answer = RemoteAnswer(self._clock)
-        async with aclosing(self._events(_body(self._config, messages, params))) as events:
+        body = request_body(self._config.model, messages, params, self._config.send_top_k)
+        async with aclosing(self._events(body)) as events:
             while True:
                 event = await deadline.bound(_next(events))
                 if event is None:
                     break
                 if text := answer.take(event):
                     yield Delta(text, answer.tokens)
-        yield answer.completion()
+        done = answer.completion()
+        # What a stop string cut off is no whole form, and no mistake of the server.
+        if params.json_schema is not None and not params.stop and done.finish_reason is FinishReason.STOP:
+            check_json(done.text)
+        yield done
 
     async def _events(self, body: Mapping[str, object]) -> AsyncGenerator[Mapping[str, object], None]:
         """The JSON objects of the stream, in order."""
         try:
             async with self._client.stream("POST", self._url, json=body) as response:
-                await _refuse(response)
+                await _refuse(response, "response_format" in body)
                 async for line in lines_of(response.aiter_bytes()):
                     name, _, value = line.partition(b":")
                     value = value.strip()
@@ -132,26 +142,6 @@ class RemoteEngine(Engine):
             call(self.status())
 
 
-def _body(config: RemoteConfig, messages: Sequence[ChatMessage], params: SamplingParams) -> dict[str, object]:
-    body: dict[str, object] = {
-        "model": config.model,
-        "messages": [{"role": message.role, "content": clean(message.content)} for message in messages],
-        "max_tokens": params.max_tokens,
-        "temperature": params.temperature,
-        "top_p": params.top_p,
-        "presence_penalty": params.presence_penalty,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    if params.seed is not None:
-        body["seed"] = params.seed
-    if params.stop:
-        body["stop"] = list(params.stop)
-    if config.send_top_k:
-        body["top_k"] = params.top_k
-    return body
-
-
 def _base(text: str) -> httpx.URL:
     example = "a remote engine needs an explicit base URL, for example http://llm.internal:8080"
     try:
@@ -166,13 +156,13 @@ def _base(text: str) -> httpx.URL:
     return url
 
 
-async def _refuse(response: httpx.Response) -> None:
-    """Raises for every status but success."""
+async def _refuse(response: httpx.Response, formed: bool) -> None:
+    """Raises for every status but success. `formed`: a form was asked for."""
     if response.is_success:
         return
     status = response.status_code
     if status in (400, 413, 422):
-        _refuse_length(await _beginning(response), status)
+        _refuse_what_was_asked(await _beginning(response), status, formed)
     details = {"retry_after_s": _retry_after(response)} if status in (429, 503) else {}
     # The body of a refusal often quotes the prompt: it is not passed on.
     raise DependencyFailed(f"The model server answered with status {status}.", upstream_status=status, **details)
@@ -187,8 +177,8 @@ async def _beginning(response: httpx.Response) -> bytes:
     return read
 
 
-def _refuse_length(body: bytes, status: int) -> None:
-    """Raises PromptTooLong when that is what the server says: the one refusal a caller can do something about."""
+def _refuse_what_was_asked(body: bytes, status: int, formed: bool) -> None:
+    """Raises what a caller can do something about: PromptTooLong, or InvalidInput for the form asked for."""
     try:
         found = object_in(body)
     except DependencyFailed:
@@ -196,9 +186,12 @@ def _refuse_length(body: bytes, status: int) -> None:
     inner = found.get("error")
     error = inner if isinstance(inner, dict) else found  # vLLM once had the error at the top
     words = error.get("message")
-    named = any(error.get(field) in _TOO_LONG for field in ("code", "type"))
-    if named or (isinstance(words, str) and _TOO_LONG_WORDS in words):
+    sentence = words if isinstance(words, str) else ""
+    if any(error.get(field) in _TOO_LONG for field in ("code", "type")) or _TOO_LONG_WORDS in sentence:
         raise PromptTooLong(upstream_status=status)
+    about = f"{error.get('param')} {sentence}".lower()
+    if formed and any(word in about for word in _FORM_WORDS):
+        raise InvalidInput("The model server does not take this form, or not with these messages.")
 
 
 def _retry_after(response: httpx.Response) -> int:

@@ -99,6 +99,14 @@ def object_in(text: bytes) -> Mapping[str, object]:
     return found
 
 
+def check_json(text: str) -> None:
+    """Raises DependencyFailed when `text` is no JSON: there are servers that pass over a form they do not know."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        raise DependencyFailed("The model server did not keep to the form asked for.") from None
+
+
 def clean(text: str) -> str:
     """Half a surrogate pair is valid JSON but no text: no door could write it out, so it becomes a question mark."""
     return text.encode("utf-8", "replace").decode()

@@ -18,8 +18,10 @@ from serving.lifecycle import Lifecycle
 
 #: The name for whatever this deployment is set to; many clients insist on sending one.
 DEFAULT = "default"
-#: Modes whose engine writes to a form. The others would write what they like, and nobody would notice at once.
-KEEPS_FORM = frozenset({"gguf"})
+#: Modes whose engine keeps to a JSON schema. The others would write what they like, and nobody would notice at once.
+KEEPS_SCHEMA = frozenset({"gguf", "remote"})
+#: Modes whose tokens are drawn here: there a grammar has a say in each, and so has `ignore_eos`.
+DRAWS_HERE = frozenset({"gguf"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ def _check(model: Offered, params: SamplingParams) -> None:
             param="max_tokens",
             n_ctx=model.n_ctx,
         )
-    if model.mode in KEEPS_FORM:
-        return
-    if params.json_schema is not None or params.grammar is not None:
+    if params.json_schema is not None and model.mode not in KEEPS_SCHEMA:
         raise InvalidInput(f"The mode {model.mode} writes free text only.")
-    if params.ignore_eos:
+    if params.grammar is not None and model.mode not in DRAWS_HERE:
+        raise InvalidInput(f"The mode {model.mode} does not keep to grammars.")
+    if params.ignore_eos and model.mode not in DRAWS_HERE:
         raise InvalidInput(f"The mode {model.mode} decides itself where its text ends.", param="ignore_eos")

@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import httpx
 import pytest
 from openai import APIError, BadRequestError, InternalServerError, NotFoundError, OpenAI, RateLimitError, Stream
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+from pydantic import BaseModel, ConfigDict, Field
 
 from tests.integration.processes import ServiceProcess, descendants, eventually, running
 from tests.integration.service_chat.conftest import Start
@@ -91,6 +94,105 @@ def test_the_text_ends_at_the_longest_length(client: OpenAI) -> None:
     assert answer.choices[0].finish_reason == "length"
     assert answer.usage is not None
     assert answer.usage.completion_tokens == 3
+
+
+class Advice(BaseModel):
+    """What the random model would never write by itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    urgency: Literal["emergency", "urgent", "routine"]
+    certain: bool
+    advice: str = Field(max_length=12)
+
+
+def form_of(schema: object) -> Any:
+    return {"type": "json_schema", "json_schema": {"name": "advice", "strict": True, "schema": schema}}
+
+
+@pytest.fixture(scope="module")
+def relayed(endless: ServiceProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """A second service, to which the first is the remote server."""
+    settings = {"LLM_MODE": "remote", "REMOTE_BASE_URL": endless.url, "REMOTE_MODEL": "default"}
+    with running(("service_chat",), "CHAT_API_PORT", tmp_path_factory.mktemp("relay"), settings) as process:
+        process.until_ready()
+        yield process
+
+
+@pytest.fixture(params=["gguf", "remote"])
+def talker(request: pytest.FixtureRequest) -> Iterator[OpenAI]:
+    service: ServiceProcess = request.getfixturevalue({"gguf": "endless", "remote": "relayed"}[request.param])
+    with client_of(service) as client:
+        yield client
+
+
+def test_an_answer_keeps_to_its_schema_plain_and_streamed(talker: OpenAI) -> None:
+    form = form_of(Advice.model_json_schema())
+    for seed in range(3):
+        plain = talker.chat.completions.create(
+            model="default", messages=HELLO, max_tokens=200, seed=seed, response_format=form
+        )
+        assert plain.choices[0].finish_reason == "stop"
+        Advice.model_validate_json(plain.choices[0].message.content or "")
+        stream = talker.chat.completions.create(
+            model="default", messages=HELLO, max_tokens=200, seed=seed, response_format=form, stream=True
+        )
+        said = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
+        assert len([text for text in said if text]) > 1
+        Advice.model_validate_json("".join(said))
+
+
+def test_the_clients_own_helper_parses_the_answer(talker: OpenAI) -> None:
+    answer = talker.chat.completions.parse(model="default", messages=HELLO, max_tokens=200, response_format=Advice)
+    assert isinstance(answer.choices[0].message.parsed, Advice)
+    with talker.chat.completions.stream(
+        model="default", messages=HELLO, max_tokens=200, response_format=Advice
+    ) as stream:
+        assert isinstance(stream.get_final_completion().choices[0].message.parsed, Advice)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_schema_that_can_not_be_kept_to_is_a_bad_request(talker: OpenAI, stream: bool) -> None:
+    form = form_of({"$ref": "#/nowhere"})
+    with pytest.raises(BadRequestError) as refused:
+        talker.chat.completions.create(
+            model="default", messages=HELLO, max_tokens=200, response_format=form, stream=stream
+        )
+    assert refused.value.param == "response_format"
+    assert talker.chat.completions.create(model="default", messages=HELLO, max_tokens=1).choices
+
+
+def test_an_answer_keeps_to_a_grammar(endless: ServiceProcess) -> None:
+    grammar = 'root ::= ("yes" | "no") " " [a-c]{1,4} "."'
+    with client_of(endless) as client:
+        for seed in range(5):
+            answer = client.chat.completions.create(
+                model="default", messages=HELLO, seed=seed, extra_body={"grammar": grammar}
+            )
+            assert re.fullmatch(r"(yes|no) [a-c]{1,4}\.", answer.choices[0].message.content or "")
+        with pytest.raises(BadRequestError) as refused:
+            client.chat.completions.create(model="default", messages=HELLO, extra_body={"grammar": "root ::= ("})
+    assert refused.value.param == "grammar"
+
+
+@pytest.mark.parametrize(("field", "value"), [("grammar", 'root ::= "a"'), ("ignore_eos", True)])
+def test_what_a_remote_server_has_no_word_for_is_a_bad_request(
+    relayed: ServiceProcess, field: str, value: object
+) -> None:
+    with client_of(relayed) as client, pytest.raises(BadRequestError, match="remote") as refused:
+        client.chat.completions.create(model="default", messages=HELLO, extra_body={field: value})
+    assert refused.value.param == field
+
+
+def test_the_mock_ends_before_a_stop_string_and_counts_what_it_said(client: OpenAI) -> None:
+    plain = client.chat.completions.create(model="mock", messages=HELLO, stop="mock")
+    assert (plain.choices[0].message.content, plain.choices[0].finish_reason) == ("This is a ", "stop")
+    assert plain.usage is not None
+    assert (plain.usage.prompt_tokens, plain.usage.completion_tokens, plain.usage.total_tokens) == (1, 4, 5)
+    *_, last = client.chat.completions.create(
+        model="mock", messages=HELLO, stop="mock", stream=True, stream_options={"include_usage": True}
+    )
+    assert last.usage == plain.usage
 
 
 def test_equal_seeds_give_equal_texts_and_others_do_not(endless: ServiceProcess) -> None:

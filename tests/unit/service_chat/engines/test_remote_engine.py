@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from service_chat.engines.remote_answer import RemoteAnswer
 from service_chat.errors import PromptTooLong
 from serving.clock import SystemClock
 from serving.deadline import Deadline
-from serving.errors import DeadlineExceeded, DependencyFailed, NotReady, SluiceError
+from serving.errors import DeadlineExceeded, DependencyFailed, InvalidInput, NotReady, SluiceError
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +100,75 @@ async def test_the_request_is_openais_and_carries_the_key() -> None:
     assert body["messages"] == [{"role": "user", "content": "My head hurts."}]
     assert (body["model"], body["max_tokens"], body["seed"], body["stop"]) == ("tiny", 9, 4, ["END"])
     assert "top_k" not in body
+
+
+OBJECT = '{"type": "object"}'
+ADVICE = {"type": "object", "properties": {"advice": {"type": "string"}}, "required": ["advice"]}
+FORM = SamplingParams(json_schema=json.dumps(ADVICE))
+
+
+def writes(text: str, finish: str = "stop") -> ModelServer:
+    return ModelServer(pieces=[chunk(text), chunk(finish=finish), DONE])
+
+
+async def test_a_schema_goes_along_as_the_form_of_the_answer() -> None:
+    server = writes('{"advice": "Rest."}')
+    async with server.engine() as engine:
+        await engine.generate(ASKED, FORM, soon())
+        await engine.generate(ASKED, SamplingParams(json_schema=OBJECT), soon())
+    form = {"name": "answer", "schema": ADVICE, "strict": True}
+    assert server.bodies[0]["response_format"] == {"type": "json_schema", "json_schema": form}
+    assert server.bodies[1]["response_format"] == {"type": "json_object"}
+
+
+async def test_free_text_is_asked_for_without_a_form() -> None:
+    async with (server := ModelServer()).engine() as engine:
+        await engine.generate(ASKED, SamplingParams(), soon())
+    assert "response_format" not in server.bodies[0]
+
+
+@pytest.mark.parametrize("schema", ["", "{", "[]", "true", "[" * 100_000])
+async def test_a_schema_that_is_none_never_leaves_the_house(schema: str) -> None:
+    async with (server := ModelServer()).engine() as engine:
+        with pytest.raises(InvalidInput):
+            await engine.generate(ASKED, SamplingParams(json_schema=schema), soon())
+    assert server.bodies == []
+
+
+@pytest.mark.parametrize("said", ["Rest well.", "", '{"advice": "Re', "[" * 100_000])
+async def test_a_server_that_passes_over_the_form_has_failed(said: str) -> None:
+    async with writes(said).engine() as engine:
+        with pytest.raises(DependencyFailed, match="form"):
+            await engine.generate(ASKED, FORM, soon())
+
+
+@pytest.mark.parametrize(
+    ("server", "params"),
+    [(writes('{"advice": "Re', "length"), FORM), (writes('{"advice": "Re'), replace(FORM, stop=("st",)))],
+    ids=["longest length", "stop string"],
+)
+async def test_a_form_that_was_cut_is_no_mistake_of_the_server(server: ModelServer, params: SamplingParams) -> None:
+    async with server.engine() as engine:
+        assert (await engine.generate(ASKED, params, soon())).text == '{"advice": "Re'
+
+
+REFUSED_FORMS = [
+    '{"error": {"message": "Invalid: My head hurts.", "param": "response_format"}}',
+    '{"error": {"message": "No such thing: My head hurts.", "param": "response_format.json_schema"}}',
+    '{"error": {"message": "The provided JSON schema contains features that are not supported: My head hurts."}}',
+    '{"error": {"code": 400, "message": "Failed to parse grammar. My head hurts."}}',
+]
+
+
+@pytest.mark.parametrize("said", REFUSED_FORMS)
+async def test_a_form_that_the_server_does_not_take_is_the_callers_to_change(said: str) -> None:
+    async with ModelServer(status="400 Bad Request", pieces=[said]).engine() as engine:
+        with pytest.raises(InvalidInput) as refused:
+            await engine.generate(ASKED, FORM, soon())
+        assert refused.type is InvalidInput
+        assert "hurts" not in str(refused.value)
+        with pytest.raises(DependencyFailed):  # who asked for no form can not change it
+            await engine.generate(ASKED, SamplingParams(), soon())
 
 
 async def test_pieces_come_as_they_are_written() -> None:

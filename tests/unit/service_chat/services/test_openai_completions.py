@@ -114,20 +114,25 @@ async def test_an_answer_longer_than_the_context_is_refused_before_it_waits() ->
         assert len(await steps_of(h.completions, Chat(CHAT.messages, SamplingParams(max_tokens=255)))) > 1
 
 
-@pytest.mark.parametrize("mode", ["mock", "remote"])
+FORM = SamplingParams(max_tokens=8, json_schema="{}")
+GRAMMAR = SamplingParams(max_tokens=8, grammar='root ::= "a"')
+ENDLESS = SamplingParams(max_tokens=8, ignore_eos=True)
+
+
 @pytest.mark.parametrize(
-    "wish",
-    [
-        SamplingParams(max_tokens=8, json_schema="{}"),
-        SamplingParams(max_tokens=8, grammar='root ::= "a"'),
-        SamplingParams(max_tokens=8, ignore_eos=True),
-    ],
+    ("mode", "wish"), [("mock", FORM), ("mock", GRAMMAR), ("mock", ENDLESS), ("remote", GRAMMAR), ("remote", ENDLESS)]
 )
 async def test_a_form_is_never_dropped_in_silence(mode: str, wish: SamplingParams) -> None:
     async with house({mode: FakeEngine(), "gguf": FakeEngine()}) as h:
         with pytest.raises(InvalidInput, match=mode):
             await steps_of(h.completions, Chat(CHAT.messages, wish), mode)
+        assert h.lanes[mode].statistics().admitted == 0
         assert len(await steps_of(h.completions, Chat(CHAT.messages, wish), "gguf")) > 1
+
+
+async def test_a_remote_server_is_asked_for_a_schema() -> None:
+    async with house({"remote": FakeEngine()}) as h:
+        assert len(await steps_of(h.completions, Chat(CHAT.messages, FORM), "remote")) > 1
 
 
 async def test_without_a_word_from_the_caller_there_is_no_penalty_and_no_fixed_seed() -> None:
