@@ -22,11 +22,9 @@ from service_chat.engines.gguf.sampling import Grammars, Sampler
 from service_chat.engines.gguf.schedule import Reading, plan_step
 from service_chat.engines.gguf.slot import Slot
 from service_chat.engines.protocol import ChatMessage, Completion, EngineLoad, FinishReason, SamplingParams, Timings
-from service_chat.errors import PromptTooLong
+from service_chat.engines.room import check_room
 from serving.errors import SluiceError, WorkFailed
 
-#: Tokens of room below which a longer answer is not begun: a sentence cut after three words helps nobody.
-_LEAST_ROOM = 32
 #: A kept beginning shorter than this is not worth a sequence.
 _LEAST_SHARED = 16
 #: A prompt of a hundred tokens more is overtaken for this many seconds at most.
@@ -156,22 +154,13 @@ class Engine:
     def count(self, request_id: int, messages: Sequence[ChatMessage]) -> None:
         """Tells the length of a prompt, or why there is none."""
         try:
-            prompt = self._model.prompt(messages)
-            self._limit(prompt, SamplingParams())
-            self._told.append((request_id, Counted(len(prompt.tokens))))
+            self._told.append((request_id, Counted(len(self._model.prompt(messages).tokens))))
         except SluiceError as error:
             self._told.append((request_id, error))
 
     def _limit(self, prompt: Prompt, params: SamplingParams) -> int:
-        room = max(0, self.shape.n_ctx - len(prompt.tokens))
-        if room < max(1, min(params.max_tokens, _LEAST_ROOM)):
-            raise PromptTooLong(
-                f"The prompt has {len(prompt.tokens)} of {self.shape.n_ctx} tokens and leaves {room} for the answer.",
-                prompt_tokens=len(prompt.tokens),
-                n_ctx=self.shape.n_ctx,
-                room=room,
-            )
-        return min(params.max_tokens, room)
+        check_room(len(prompt.tokens), self.shape.n_ctx, params.max_tokens)
+        return min(params.max_tokens, self.shape.n_ctx - len(prompt.tokens))
 
     def cancel(self, request_id: int) -> None:
         """Nobody waits for it any more: it ends with the next step. Unknown and finished ones are ignored."""

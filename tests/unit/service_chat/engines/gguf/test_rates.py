@@ -19,7 +19,8 @@ def test_mixed_steps_never_lead_away_from_a_machine_that_stays_as_it_is(steps: l
     rates.note(0, 8, 8 / 20)
     for read, written in steps:
         rates.note(read, written, read / 50 + written / 20)
-    assert (rates.prefill, rates.decode) == (pytest.approx(50), pytest.approx(20))
+    assert rates.prefill == pytest.approx(50)
+    assert rates.decode == pytest.approx(20)
 
 
 def test_a_machine_that_others_use_too_is_noticed_within_a_dozen_steps() -> None:
