@@ -32,9 +32,9 @@ class Probes:
 
 
 @asynccontextmanager
-async def probing(port: int, path: str) -> AsyncGenerator[Probes, None]:
-    """Health, asked on a new connection each time, as a kubelet does."""
-    probes = Probes()
+async def probing(port: int, path: str, known: Probes | None = None) -> AsyncGenerator[Probes, None]:
+    """Health, asked on a new connection each time, as a kubelet does. What is found is added to `known`."""
+    probes = Probes() if known is None else known
     task = asyncio.create_task(_probe_forever(port, path, probes))
     try:
         yield probes

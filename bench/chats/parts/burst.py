@@ -67,8 +67,14 @@ def measure(stage: Stage, effort: Effort) -> Part:
         ContestFailed: The service did not start, or no slot was ever busy.
     """
     say("Eight hang up, then sixty-four come at once")
+    probes = Probes()
+    with stage.ours(SLOTS) as server:
+        hang_up = asyncio.run(_hang_up(server, probes))
+    # A short deadline for the burst, so that waiting for all would be a broken promise. The long prompts of those who
+    # hang up would not even be let in with it.
     with stage.ours(SLOTS, {"TRIAGE_DEADLINE_SECONDS": f"{DEADLINE_S:g}"}) as server:
-        found = asyncio.run(_both(server))
+        answers, counts = asyncio.run(_burst(server, probes))
+    found = judged(hang_up, answers, counts, probes)
     rows = [["what", "found"]]
     gone = found.hang_up
     rows.append([f"eight hang up, {gone.busy} of them in a slot: until all slots are free", f"{gone.free_s:.2f} s"])
@@ -85,47 +91,54 @@ def measure(stage: Stage, effort: Effort) -> Part:
 def lines(found: Kept) -> list[Line]:
     lost = BURST - found.served - found.refused
     miscounted = abs(found.counted - BURST) + abs(found.counted_refused - found.refused)
+    refusals: list[Line] = []
+    if found.refused:
+        slowest, without = found.refused_slowest_ms, found.refused - found.refused_well
+        refusals.append(Line("64 at once: slowest refusal", slowest, " ms", REFUSED_WITHIN_MS, None, False))
+        refusals.append(Line("64 at once: refusals without Retry-After", without, "", 0.0, None, False))
     return [
+        Line("8 hang up in prefill: slots they held", found.hang_up.busy, "", SLOTS, None, True),
         Line("8 hang up in prefill: all slots free", found.hang_up.free_s, " s", FREE_WITHIN_S, None, False),
         Line("8 hang up in prefill: delay of the next", found.hang_up.late_s, " s", FREE_WITHIN_S, None, False),
         Line("64 at once: neither served in time nor refused", lost, "", 0.0, None, False),
-        Line("64 at once: slowest refusal", found.refused_slowest_ms, " ms", REFUSED_WITHIN_MS, None, False),
-        Line("64 at once: refusals without Retry-After", found.refused - found.refused_well, "", 0.0, None, False),
+        *refusals,
         Line("64 at once: not in the service's own counters", miscounted, "", 0.0, None, False),
         Line("hang-ups and burst: health p99", found.health_p99_ms, " ms", HEALTH_P99_MS, None, False),
         Line("hang-ups and burst: failed probes of health", found.health_failed, "", 0.0, None, False),
     ]
 
 
-async def _both(server: Running) -> Kept:
-    warm_up = await ask(server.port, chat(999, SHARED, OWN, 4))
-    if not warm_up.whole:
-        raise ContestFailed(f"{server.contestant.name} answered {warm_up.status}: {warm_up.error}")
-    async with probing(server.port, server.contestant.health) as probes:
-        hang_up = await _hang_up(server)
-        before = samples(await _metrics(server))
-        bodies = [chat(number, SHARED, OWN, TOKENS) for number in range(BURST)]
-        crowd = await at_once(server.port, bodies)
-        after = samples(await _metrics(server))
-    return judged(hang_up, crowd.answers, counted(before, after), probes)
-
-
-async def _hang_up(server: Running) -> HangUp:
-    following = chat(998, SHARED, OWN, 1)
+async def _hang_up(server: Running, probes: Probes) -> HangUp:
+    await _warm_up(server)
     idle = await ask(server.port, chat(997, SHARED, OWN, 1))
     bodies = [chat(number, SHARED, LONG, TOKENS) for number in range(SLOTS)]
-    asking = asyncio.create_task(at_once(server.port, bodies))
-    busy = await _watch(server, lambda busy: busy == SLOTS, FULL_WITHIN_S)
-    if asking.done() or not busy:
-        raise ContestFailed(f"{busy:.0f} of {SLOTS} slots were reading when their callers went: nothing to measure")
-    asking.cancel()
-    await asyncio.wait([asking])
-    left = time.perf_counter()
-    after = asyncio.create_task(ask(server.port, following))
-    # The next caller is himself in a slot until he is done, so one busy slot is nobody else's.
-    await _watch(server, lambda busy: busy <= int(not after.done()), GIVE_UP_S)
-    free_s = time.perf_counter() - left
-    return HangUp(round(busy), free_s, idle.first_s, (await after).first_s)
+    async with probing(server.port, server.contestant.health, probes):
+        asking = asyncio.create_task(at_once(server.port, bodies))
+        busy = await _watch(server, lambda busy: busy == SLOTS, FULL_WITHIN_S)
+        if asking.done() or not busy:
+            raise ContestFailed(f"{busy:.0f} of {SLOTS} slots were reading when their callers went: nothing to measure")
+        asking.cancel()
+        await asyncio.wait([asking])
+        left = time.perf_counter()
+        after = asyncio.create_task(ask(server.port, chat(998, SHARED, OWN, 1)))
+        # The next caller is himself in a slot until he is done, so one busy slot is nobody else's.
+        await _watch(server, lambda busy: busy <= int(not after.done()), GIVE_UP_S)
+        free_s = time.perf_counter() - left
+        return HangUp(round(busy), free_s, idle.first_s, (await after).first_s)
+
+
+async def _burst(server: Running, probes: Probes) -> tuple[Sequence[Answer], tuple[int, int]]:
+    await _warm_up(server)
+    before = samples(await _metrics(server))
+    async with probing(server.port, server.contestant.health, probes):
+        crowd = await at_once(server.port, [chat(number, SHARED, OWN, TOKENS) for number in range(BURST)])
+    return crowd.answers, counted(before, samples(await _metrics(server)))
+
+
+async def _warm_up(server: Running) -> None:
+    answer = await ask(server.port, chat(999, SHARED, OWN, 4))
+    if not answer.whole:
+        raise ContestFailed(f"{server.contestant.name} answered {answer.status}: {answer.error}")
 
 
 async def _watch(server: Running, enough: Callable[[float], bool], within_s: float) -> float:

@@ -155,6 +155,7 @@ def test_one_caller_who_is_treated_otherwise_misses_a_floor(answer: Answer, prom
 @pytest.mark.parametrize(
     ("gone", "promise"),
     [
+        (replace(GONE, busy=7), "8 hang up in prefill: slots they held"),
         (replace(GONE, free_s=1.1), "8 hang up in prefill: all slots free"),
         # It said that all were free and went on reading for them.
         (replace(GONE, next_s=1.6), "8 hang up in prefill: delay of the next"),
@@ -163,6 +164,12 @@ def test_one_caller_who_is_treated_otherwise_misses_a_floor(answer: Answer, prom
 def test_work_for_those_who_have_gone_misses_a_floor(gone: burst.HangUp, promise: str) -> None:
     assert kept()[promise] == "floor holds"
     assert kept(hang_up=gone)[promise] == "FLOOR MISSED"
+
+
+def test_a_burst_that_refuses_nobody_is_not_blamed_for_its_refusals() -> None:
+    found = kept()
+    assert not any("refusal" in promise for promise in found)
+    assert "FLOOR MISSED" not in found.values()
 
 
 def test_what_the_service_counted_must_add_up() -> None:
