@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -60,10 +61,15 @@ class Channel:
         so long that it must be told things in the middle. `receive` is not for use any more; beating stays here."""
 
         def listening() -> None:
-            while True:
-                for message in (*self._inbox, *self._reader.feed(self._space[: self._wait()])):
-                    hear(message)
-                self._inbox.clear()
+            try:
+                while True:
+                    while self._inbox:
+                        hear(self._inbox.popleft())
+                    self._inbox.extend(self._reader.feed(self._space[: self._wait()]))
+            except BaseException:
+                # A process that beats and hears nothing would never be missed.
+                traceback.print_exc()
+                os._exit(1)
 
         threading.Thread(target=listening, name="listen", daemon=True).start()
 

@@ -9,7 +9,7 @@ patient's record for the same patient's next question. Call everything from one 
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from service_chat.engines.gguf.cells import Cells, Kept, PrefixShelf
@@ -20,6 +20,7 @@ from service_chat.engines.gguf.model import LlamaModel, Prompt
 from service_chat.engines.gguf.rates import Rates
 from service_chat.engines.gguf.sampling import Grammars, Sampler
 from service_chat.engines.gguf.schedule import Reading, plan_step
+from service_chat.engines.gguf.schema import grammar_of
 from service_chat.engines.gguf.slot import Slot
 from service_chat.engines.protocol import ChatMessage, Completion, EngineLoad, FinishReason, SamplingParams, Timings
 from service_chat.engines.room import check_room
@@ -123,7 +124,8 @@ class Engine:
         placed = self._shelf.place(tokens, None, pinned=True) if len(tokens) >= _LEAST_SHARED else None
         if placed is None:
             return 0
-        self._cells.hold(placed.kept)
+        if not self._cells.hold(placed.kept):
+            raise WorkFailed("The cache has no room for the system part.")
         for start in range(0, len(tokens), self._context.rows):
             begun, piece = self._now(), tokens[start : start + self._context.rows]
             self._context.add(placed.kept.seq, piece, start)
@@ -137,26 +139,18 @@ class Engine:
         """Takes a request. What becomes of it, a refusal included, is told by `step`."""
         try:
             prompt = self._model.prompt(messages)
-            self._asked.append(
-                _Asked(
-                    request_id,
-                    prompt,
-                    params,
-                    scope,
-                    self._limit(prompt, params),
-                    self._grammars.text_of(params),
-                    self._now(),
-                )
-            )
-        except SluiceError as error:
-            self._told.append((request_id, error))
+            limit = self._limit(prompt, params)
+            grammar = grammar_of(params.json_schema) if params.json_schema is not None else params.grammar
+            self._asked.append(_Asked(request_id, prompt, params, scope, limit, grammar, self._now()))
+        except Exception as error:  # a defect in one request is no reason to end the others
+            self._told.append((request_id, _known(error)))
 
     def count(self, request_id: int, messages: Sequence[ChatMessage]) -> None:
         """Tells the length of a prompt, or why there is none."""
         try:
             self._told.append((request_id, Counted(len(self._model.prompt(messages).tokens))))
-        except SluiceError as error:
-            self._told.append((request_id, error))
+        except Exception as error:  # as in `submit`
+            self._told.append((request_id, _known(error)))
 
     def _limit(self, prompt: Prompt, params: SamplingParams) -> int:
         check_room(len(prompt.tokens), self.shape.n_ctx, params.max_tokens)
@@ -239,18 +233,22 @@ class Engine:
             self._start(asked, kept, length)
 
     def _start(self, asked: _Asked, kept: Kept | None, length: int) -> None:
+        sampler = None
         try:
-            grammar = self._grammars.open(asked.grammar) if asked.grammar is not None else None
-        except SluiceError as error:
+            sampler = Sampler(
+                self._context, replace(asked.params, max_tokens=asked.limit), self._grammars, asked.grammar
+            )
+            slot = Slot(
+                *(asked.request_id, self._free[-1], asked.prompt, asked.params, asked.scope, asked.limit, asked.worst),
+                *(sampler, self._governor is not None, asked.came_at),
+            )
+        except Exception as error:  # as in `submit`; what it was given goes back
+            if sampler is not None:
+                sampler.close()
             self._cells.release(asked.request_id)
-            self._told.append((asked.request_id, error))
+            self._told.append((asked.request_id, _known(error)))
             return
-        sampler = Sampler(self._context, asked.params, grammar)
-        sequence = self._free.pop()
-        slot = Slot(
-            *(asked.request_id, sequence, asked.prompt, asked.params, asked.scope, asked.limit, asked.worst),
-            *(sampler, asked.grammar, self._governor is not None, asked.came_at),
-        )
+        self._free.pop()
         self._slots[asked.request_id] = slot
         if kept is not None:
             self._take_over(slot, kept, length)
@@ -310,7 +308,8 @@ class Engine:
                 continue
             if slot.begun_at is None:
                 self._look_again(slot)
-            leader = leaders.get(slot.shared) if slot.begun_at is None and slot.shared else None
+            waits = slot.begun_at is None and slot.fed < len(slot.shared)
+            leader = leaders.get(slot.shared) if waits else None
             if slot.fed < len(slot.shared):
                 leaders.setdefault(slot.shared, slot.request_id)
             reading.append(Reading(slot.request_id, slot.left, slot.came_at, leader))
@@ -376,7 +375,7 @@ class Engine:
 
     def _jump_ahead(self, slot: Slot) -> None:
         """Text without a choice is not asked of the model: it is read with the next step, as a prompt is."""
-        text = slot.forced_text()
+        text = slot.sampler.forced_text()
         for token in self._model.tokenize(text) if text else ():
             if not slot.sampler.allows(token):
                 return  # the vocabulary cuts it otherwise
@@ -439,6 +438,11 @@ class Engine:
         self._cells.release(slot.request_id)
         self._context.forget(slot.sequence)
         self._free.append(slot.sequence)
+
+
+def _known(error: Exception) -> SluiceError:
+    """For one that is not ours only its kind: its words may quote the prompt."""
+    return error if isinstance(error, SluiceError) else WorkFailed(reason=type(error).__name__)
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """What a grammar forces to come next, so that it can be read like a prompt instead of being drawn. Pure.
 
-Called by the engine's step loop for answers of a given form: braces, keys and the rest of an enum's word are certain
-before any model looks at them. What is allowed is judged by llama.cpp's own grammar and not here: where this room can
-not follow a grammar (`gbnf` reads it) it says that nothing is forced, which costs time and never a wrong text.
+Called by `sampling` for answers of a given form: braces, keys and the rest of an enum's word are certain before any
+model looks at them. What is allowed is judged by llama.cpp's own grammar and not here. A text that could stand at too
+many places of its grammar is lost: llama.cpp would follow all of them, for minutes, while everybody waits.
 """
 
 from contextlib import suppress
@@ -57,9 +57,9 @@ class Forced:
         return self._state == {_END}
 
     @property
-    def may_end(self) -> bool:
-        """The text is whole, though something may follow it: blanks, or more digits of a number."""
-        return _END in self._state
+    def lost(self) -> bool:
+        """The text can not be followed: there are too many places where it could stand, or none."""
+        return not self._state
 
     def _begin(self) -> frozenset[int]:
         starts = self._grammar.starts[0]

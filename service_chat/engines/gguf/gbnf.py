@@ -1,8 +1,9 @@
 r"""Reads a grammar in GBNF, llama.cpp's notation, into a flat table that can be walked. Pure.
 
-Called by `forced`. The language is `name ::= alternate | alternate`, "text", [a-z], [^"\\], `.`, (groups), * + ?
+Called by `forced` and, to tell which grammars may be handed to llama.cpp, by `sampling`. The language is `name ::= alternate | alternate`, "text", [a-z], [^"\\], `.`, (groups), * + ?
 {m} {m,} {m,n} and # comments; escapes are \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH. Terminals that name tokens
-are not read. Whether a grammar is right is for llama.cpp to say: this accepts a little more, and gives up quietly.
+are not read. Whether a grammar is right is for llama.cpp to say: this accepts a little more. What it does not read is
+not used at all, because some of that ends llama.cpp's process or keeps it busy for ever.
 """
 
 import re
@@ -21,6 +22,8 @@ _LAST = 0x10FFFF
 _MOST_REPEATS = 2000
 #: A small grammar can spell a huge one with {m,n}.
 _MOST_ITEMS = 50_000
+#: Groups in groups. llama.cpp reads them by recursion, and some thousands end its process.
+_MOST_NESTED = 100
 
 _LEXEMES = re.compile(
     r"""\s+ | \#[^\n]*
@@ -97,6 +100,8 @@ class _Reader:
             self._rules[self._open[-1]].append([])
             self._last = None
         elif lexeme["mark"] == "(":
+            if len(self._open) > _MOST_NESTED:
+                raise _Unreadable
             self._open.append(self._new([[]]))
             self._last = None
         elif lexeme["mark"] == ")":

@@ -17,6 +17,7 @@ from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.gguf.model import LlamaModel
 from service_chat.engines.gguf.threads import ThreadPlan, spin_in_words
 from service_chat.engines.protocol import ChatMessage, ModelInfo, SamplingParams
+from service_chat.engines.room import LEAST_ROOM
 from serving.errors import DependencyFailed, InvalidInput, WorkFailed
 
 #: Cells for each slot where nobody said how many: a system part, a record, a question and an answer.
@@ -84,8 +85,10 @@ def _shape(model: LlamaModel, config: EngineConfig, pinned: int) -> Shape:
     )
     # One request may be as long as the whole cache but for what is pinned; more cells than that are for the others.
     n_ctx = min(wanted, shape.cells - pinned - Shape.SPARE)
-    if n_ctx < 64:
-        raise DependencyFailed(f"A cache of {shape.cells} tokens leaves no room for a request", reason="no_context")
+    if n_ctx < pinned + 2 * LEAST_ROOM:
+        raise DependencyFailed(
+            f"{n_ctx} tokens leave no room for a request behind the system part", reason="no_context"
+        )
     return Shape(shape.slots, n_ctx, shape.cells, shape.prefixes, shape.chunk, shape.chunk_quiet)
 
 

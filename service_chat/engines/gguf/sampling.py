@@ -5,19 +5,22 @@ takes microseconds; only when it says no are the likeliest tokens asked about, a
 will do (llama.cpp's own programs do the same; a grammar in the chain costs 25 ms a token).
 """
 
+import codecs
 import ctypes
-import re
+import os
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeAlias
 
 import llama_cpp
 import numpy as np
 import numpy.typing as npt
-from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from service_chat.engines.gguf.context import LlamaContext
+from service_chat.engines.gguf.forced import Forced
 from service_chat.engines.gguf.model import LlamaModel
 from service_chat.engines.protocol import SamplingParams
 from serving.errors import InvalidInput, WorkFailed
@@ -28,7 +31,6 @@ _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32
 _SECOND_LOOK = 256
 _MAX_GRAMMAR = 64 * 1024
 _KEPT_GRAMMARS = 16
-_BLANKS = re.compile(r"^space ::=.*$", re.MULTILINE)
 
 
 class Grammars:
@@ -38,53 +40,67 @@ class Grammars:
         self._model = model
         self._compiled: OrderedDict[str, llama_cpp.llama_sampler_p] = OrderedDict()
 
-    def text_of(self, params: SamplingParams) -> str | None:
-        """The grammar that `params` ask for as GBNF.
+    def open(self, text: str) -> "llama_cpp.llama_sampler_p":
+        """A fresh copy, to be freed by the caller.
 
         Raises:
-            InvalidInput: A schema or grammar that can not be kept to.
+            InvalidInput: It does not compile, or what we can not follow is in it (`gbnf`).
         """
-        if params.json_schema is None:
-            return params.grammar
-        try:
-            text: str = json_schema_to_gbnf(params.json_schema)
-        except Exception as error:  # the converter is a library that reads what a caller wrote
-            raise InvalidInput(
-                "The JSON schema can not be turned into a grammar.", reason=type(error).__name__
-            ) from None
-        # No blanks between the parts: they say nothing, and where one may be or not be the model has to be asked. And
-        # no bare control characters in a string: the converter lets them in, and then it is not JSON.
-        return _BLANKS.sub('space ::= ""', text).replace('[^"\\\\]', '[^"\\\\\\x00-\\x1F]')
-
-    def open(self, text: str) -> "llama_cpp.llama_sampler_p":
-        """A fresh copy, to be freed by the caller. Raises InvalidInput as `text_of`."""
         compiled = self._compiled.get(text)
         if compiled is None:
-            if len(text) > _MAX_GRAMMAR:
-                raise InvalidInput(f"A grammar may have at most {_MAX_GRAMMAR} characters.")
-            compiled = llama_cpp.llama_sampler_init_grammar(self._model.vocab, text.encode(), b"root")
-            if not compiled:
-                raise InvalidInput("The grammar does not compile.")
-            self._compiled[text] = compiled
+            compiled = self._compiled[text] = self._compile(text)
             while len(self._compiled) > _KEPT_GRAMMARS:
                 llama_cpp.llama_sampler_free(self._compiled.popitem(last=False)[1])
         self._compiled.move_to_end(text)
         copy: llama_cpp.llama_sampler_p = llama_cpp.llama_sampler_clone(compiled)
         return copy
 
+    def _compile(self, text: str) -> "llama_cpp.llama_sampler_p":
+        if len(text) > _MAX_GRAMMAR:
+            raise InvalidInput(f"A grammar may have at most {_MAX_GRAMMAR} characters.")
+        # First by our own eyes. Of what these do not read, some ends llama.cpp's process, and some keeps it for ever.
+        if Forced(text).lost:
+            raise InvalidInput("The grammar can not be read, or is too ambiguous to be followed.")
+        with _silence():
+            compiled: llama_cpp.llama_sampler_p | None = llama_cpp.llama_sampler_init_grammar(
+                self._model.vocab, text.encode(), b"root"
+            )
+        if not compiled:
+            raise InvalidInput("The grammar does not compile.")
+        return compiled
+
     def close(self) -> None:
         while self._compiled:
             llama_cpp.llama_sampler_free(self._compiled.popitem()[1])
 
 
+@contextmanager
+def _silence() -> Iterator[None]:
+    """llama.cpp prints a grammar that it refuses to standard error, past its own log; what a caller wrote must not
+    come into ours."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 class Sampler:
     """Draws the tokens of one request. Close it."""
 
-    def __init__(
-        self, context: LlamaContext, params: SamplingParams, grammar: "llama_cpp.llama_sampler_p | None"
-    ) -> None:
-        """`grammar` is a copy of its own, and freed with it."""
-        self._context, self._grammar = context, grammar
+    def __init__(self, context: LlamaContext, params: SamplingParams, grammars: Grammars, grammar: str | None) -> None:
+        """`grammar` is the GBNF text that is kept to.
+
+        Raises:
+            InvalidInput: It can not be.
+        """
+        self._context = context
+        self._grammar = grammars.open(grammar) if grammar is not None else None
+        self._forced = Forced(grammar) if grammar is not None else None
+        self._characters = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         for part in _chain(params, context.model.n_vocab):
             llama_cpp.llama_sampler_chain_add(self._chain, part)
@@ -94,8 +110,28 @@ class Sampler:
         if self._grammar is not None:
             llama_cpp.llama_sampler_free(self._grammar)
 
+    @property
+    def keeps_form(self) -> bool:
+        """Whether there is a grammar."""
+        return self._grammar is not None
+
+    @property
+    def whole(self) -> bool:
+        """The text is of its form, and nothing may follow it."""
+        return self._forced is not None and self._forced.complete
+
+    def forced_text(self) -> str:
+        """Text that must come now, whatever would be drawn."""
+        if self._forced is None or self._characters.getstate()[0]:
+            return ""
+        return self._forced.next()
+
     def draw(self, row: int) -> int:
-        """The next token, from what the last decode left for `row` of its batch."""
+        """The next token, from what the last decode left for `row` of its batch.
+
+        Raises:
+            InvalidInput: The text can not be followed through its grammar any further.
+        """
         if self._grammar is None:
             token: int = llama_cpp.llama_sampler_sample(self._chain, self._context.pointer, row)
             return token
@@ -111,7 +147,15 @@ class Sampler:
         return len(self._ask_grammar(np.array([(token, 0.0, 0.0)], dtype=_CANDIDATE))) > 0
 
     def accept(self, token: int) -> None:
-        """`token` is written, drawn or not. Only one that is allowed: the grammar ends the process over others."""
+        """`token` is written, drawn or forced. Only one that is allowed: the grammar ends the process over others.
+
+        Raises:
+            InvalidInput: As `draw`, and before llama.cpp tries to.
+        """
+        if self._forced is not None:
+            self._forced.advance(self._characters.decode(self._context.model.piece(token)))
+            if self._forced.lost:
+                raise InvalidInput("The grammar is too ambiguous to be followed.")
         llama_cpp.llama_sampler_accept(self._chain, token)
         if self._grammar is not None:
             llama_cpp.llama_sampler_accept(self._grammar, token)

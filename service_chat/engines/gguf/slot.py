@@ -4,11 +4,9 @@ Made by `engine`, which feeds its tokens to the model and hands it every token t
 nor draws; it knows what a drawn token means for its own request.
 """
 
-import codecs
 from collections.abc import Sequence
 
 from service_chat.engines.gguf.drafting import PromptLookup
-from service_chat.engines.gguf.forced import Forced
 from service_chat.engines.gguf.model import LlamaModel, Prompt
 from service_chat.engines.gguf.repetition import RepetitionGuard
 from service_chat.engines.gguf.sampling import Sampler
@@ -27,12 +25,11 @@ class Slot:
         limit: int,
         worst: int,
         sampler: Sampler,
-        grammar: str | None,
         guesses: bool,
         came_at: float,
     ) -> None:
-        """`limit`: tokens the answer may have; `worst`: cells it may come to need; `grammar`: the GBNF text that
-        `sampler` keeps to; `guesses`: whether `draft` will be asked."""
+        """`limit`: tokens the answer may have; `worst`: cells it may come to need; `guesses`: whether `draft` will be
+        asked."""
         self.request_id, self.sequence, self.scope = request_id, sequence, scope
         self.limit, self.worst = limit, worst
         self.sampler, self.came_at = sampler, came_at
@@ -46,14 +43,14 @@ class Slot:
         self.begun_at: float | None = None  #: when its first tokens were read, or found read
         self.read_at: float | None = None  #: when the whole prompt was
         self.finish: FinishReason | None = None
-        self._ignore_end = params.ignore_eos
+        # A form has an end of its own, and behind it there is nothing to draw from.
+        self._ignore_end = params.ignore_eos and not sampler.keeps_form
         self._text = TextStream(params.stop)
         self._shown: list[str] = []
         self._new = ""
-        self._guard = RepetitionGuard()
-        self._forced = Forced(grammar) if grammar is not None else None
-        self._characters = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._lookup = PromptLookup(self.tokens) if guesses and grammar is None else None
+        # A form may want the same sixty times over.
+        self._guard = RepetitionGuard() if not (params.ignore_eos or sampler.keeps_form) else None
+        self._lookup = PromptLookup(self.tokens) if guesses and not sampler.keeps_form else None
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -91,27 +88,13 @@ class Slot:
         self._new += self._text.feed(piece)
         if self._lookup is not None:
             self._lookup.extend(token)
-        if self._text.stopped or self._is_whole(piece):
+        if self._text.stopped or self.sampler.whole:
             self.finish = FinishReason.STOP
         elif self.written >= self.limit:
             self.finish = FinishReason.LENGTH
-        elif self._guard.feed(token) and not self._ignore_end:
+        elif self._guard is not None and self._guard.feed(token):
             self.finish = FinishReason.REPETITION
         return self.finish is None
-
-    def _is_whole(self, piece: bytes) -> bool:
-        """Whether a grammar's text ends with `piece`. Behind a closing bracket that may end it only blanks could come,
-        and some models like blanks better than an end."""
-        if self._forced is None:
-            return False
-        self._forced.advance(self._characters.decode(piece))
-        return self._forced.complete or (self._forced.may_end and piece.endswith((b"}", b"]")))
-
-    def forced_text(self) -> str:
-        """Text that must come now, whatever is drawn."""
-        if self._forced is None or self._characters.getstate()[0]:
-            return ""
-        return self._forced.next()
 
     # --- telling --------------------------------------------------------------------------------------------------
 

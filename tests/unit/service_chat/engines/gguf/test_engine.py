@@ -54,10 +54,20 @@ def talker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaModel]:
 _MODELS: dict[int, LlamaModel] = {}
 
 
+#: Ways to be alone: prompts in one piece and in many, tokens one by one and several at a time.
+WAYS = tuple((chunk, guesses) for chunk in (1, 2, 5, 13, 64) for guesses in (False, True))
+
+
 @cache
-def alone(model: int, question: int, params: int) -> str:
-    with opened(_MODELS[model], replace(SMALL, slots=1)) as engine:
-        return answer(engine, PARAMS[params], QUESTIONS[question]).text
+def alone(model: int, question: int, params: int) -> str | None:
+    """None where these ways do not agree: llama.cpp computes one row with other kernels than many, the sums differ in
+    the fifth digit, and a tie as near as that is decided by it."""
+    said = set()
+    for chunk, guesses in WAYS:
+        shape = replace(SMALL, slots=1, chunk=chunk, chunk_quiet=chunk)
+        with opened(_MODELS[model], shape, AlwaysGuess() if guesses else None) as engine:
+            said.add(answer(engine, PARAMS[params], QUESTIONS[question]).text)
+    return said.pop() if len(said) == 1 else None
 
 
 ASKS = st.tuples(
@@ -112,6 +122,8 @@ def test_each_gets_exactly_the_text_it_has_alone_and_at_idle_only_the_pinned_par
         assert sum(isinstance(outcome, Completion) for outcome in mine) == 1
         assert done.text == "".join(outcome.text for outcome in mine if isinstance(outcome, Delta))
         expected = alone(id(talker), question, params)
+        if expected is None:
+            continue
         if done.finish_reason is FinishReason.CANCELLED:
             assert number in left
             assert expected.startswith(done.text)
@@ -257,3 +269,9 @@ def test_what_a_request_could_begin_with_never_stands_in_its_way_for_ever(talker
                 break
             engine.step()
         assert engine.idle
+
+
+def test_hardly_any_text_hangs_on_a_near_tie(talker: LlamaModel) -> None:
+    _MODELS[id(talker)] = talker
+    pairs = [(question, params) for question in range(len(QUESTIONS)) for params in range(len(PARAMS))]
+    assert sum(alone(id(talker), *pair) is None for pair in pairs) <= len(pairs) // 10
