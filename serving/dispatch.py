@@ -5,6 +5,7 @@ that raises fails its whole batch with that error, and a run for which nobody wa
 """
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -21,31 +22,54 @@ RunBatch = Callable[[Sequence[Ticket[I, R]]], Awaitable[Sequence[R | SluiceError
 
 
 class Dispatcher(Generic[I, R]):
-    """`workers` batches run at a time, each of at most `batch_size` tickets. There is no timer: what waits is taken."""
+    """`workers` batches run at a time, each of at most `batch_size` tickets. There is no timer: what waits is taken.
+
+    An idle worker takes a ticket in the moment in which it is admitted. So what a lane calls waiting has no worker
+    free, and of a burst nobody is refused for those who will be gone from the lane a step later.
+    """
 
     def __init__(self, lane: BoundedQueue[I, R], run: RunBatch[I, R], workers: int = 1, batch_size: int = 1) -> None:
         self._lane, self._run, self._workers, self._batch_size = lane, run, workers, batch_size
-        self._tasks: list[asyncio.Task[None]] = []
+        self._idle = workers
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._context = contextvars.copy_context()
 
     @property
     def workers(self) -> int:
         return self._workers
 
     async def __aenter__(self) -> "Dispatcher[I, R]":
-        self._tasks = [asyncio.create_task(self._work(), name=f"dispatch-{number}") for number in range(self._workers)]
+        self._context = contextvars.copy_context()
+        self._lane.on_arrival = self._begin
+        self._begin()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stops taking and ends what runs. Drain the lane first when its answers still matter."""
-        for task in self._tasks:
+        self._lane.on_arrival = None
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _work(self) -> None:
-        while True:
-            batch = [ticket for ticket in await self._lane.take(self._batch_size) if not _is_over(ticket)]
-            if batch:
-                await self._run_while_wanted(batch)
+    def _begin(self) -> None:
+        while self._idle and (batch := self._lane.take_now(self._batch_size)):
+            self._idle -= 1
+            # Not in the caller's context: the worker goes on to tickets of others, which must not log this one's trace.
+            task = asyncio.create_task(self._work(batch), name="dispatch", context=self._context.copy())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, batch: list[Ticket[I, R]]) -> None:
+        """This batch, and then whatever waits; idle when nothing does."""
+        try:
+            while batch:
+                wanted = [ticket for ticket in batch if not _is_over(ticket)]
+                if wanted:
+                    await self._run_while_wanted(wanted)
+                batch = self._lane.take_now(self._batch_size)
+        finally:
+            self._idle += 1
 
     async def _run_while_wanted(self, batch: list[Ticket[I, R]]) -> None:
         run = asyncio.ensure_future(self._run(batch))

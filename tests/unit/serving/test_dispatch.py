@@ -1,13 +1,17 @@
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
+from contextvars import ContextVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serving.admission import BoundedQueue, Ticket
 from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
-from serving.errors import DeadlineExceeded, InvalidInput, SluiceError, WorkFailed
+from serving.errors import DeadlineExceeded, InvalidInput, QueueFull, SluiceError, WorkFailed
 
 pytestmark = pytest.mark.anyio
 
@@ -150,3 +154,51 @@ async def test_stopping_settles_what_was_running() -> None:
         await begun.wait()
     with pytest.raises(WorkFailed):
         await ticket.result()
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.lists(st.integers(0, 12), min_size=1, max_size=4))
+def test_a_burst_always_gets_every_idle_worker_and_every_place_and_never_more(
+    workers: int, capacity: int, bursts: list[int]
+) -> None:
+    async def play() -> None:
+        lane, deadline = lane_of(capacity)
+
+        async def held(batch: Batch) -> list[int | SluiceError]:
+            await asyncio.sleep(60)
+            return await double(batch)
+
+        tickets: list[Ticket[int, int]] = []
+        async with Dispatcher(lane, held, workers=workers):
+            for callers in bursts:
+                before = len(tickets)
+                for number in range(callers):  # all in one step of the loop
+                    with suppress(QueueFull):
+                        tickets.append(lane.try_admit(number, deadline))
+                assert len(tickets) == min(before + callers, workers + capacity)
+                assert (lane.depth, lane.statistics().running) == (
+                    max(0, len(tickets) - workers),
+                    min(len(tickets), workers),
+                )
+                for ticket in tickets[:-2]:
+                    ticket.fail(DeadlineExceeded())
+                tickets = tickets[-2:]
+                for _ in range(10):
+                    await asyncio.sleep(0)
+
+    asyncio.run(play())
+
+
+async def test_a_worker_that_goes_on_to_anothers_ticket_does_not_log_the_first_ones_trace() -> None:
+    lane, deadline = lane_of()
+    trace: ContextVar[str] = ContextVar("trace", default="none")
+    seen: list[str] = []
+
+    async def note(batch: Batch) -> list[int | SluiceError]:
+        seen.append(trace.get())
+        return await double(batch)
+
+    async with Dispatcher(lane, note):
+        trace.set("the first caller's")
+        first, second = lane.try_admit(1, deadline), lane.try_admit(2, deadline)
+        assert (await first.result(), await second.result()) == (2, 4)
+    assert seen == ["none", "none"]
