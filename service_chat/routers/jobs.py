@@ -9,6 +9,7 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path
+from pydantic import BeforeValidator
 from starlette.responses import JSONResponse, Response
 
 from service_chat.routers.event_stream import CONTENT, event_stream
@@ -27,6 +28,8 @@ LastEventId = Annotated[
         le=2**53,
         description="The last event that arrived. Browsers send it by themselves when they come back.",
     ),
+    # An `EventSource` that has no id yet has the empty one, and some clients send it.
+    BeforeValidator(lambda sent: sent if sent != "" else 0),
 ]
 
 
@@ -50,7 +53,7 @@ def jobs_router(jobs: Jobs, rendering: Rendering) -> APIRouter:
     )
     async def get_events(job_id: JobId, last_event_id: LastEventId = 0) -> Response:
         job = jobs.get(job_id)
-        if job.log.closed and last_event_id >= job.log.last_id:
+        if job.log.closed and last_event_id == job.log.last_id:
             return Response(status_code=204)  # the HTML standard's way to tell a browser not to come back
         return event_stream(_events(job, last_event_id))
 

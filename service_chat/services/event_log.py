@@ -104,7 +104,12 @@ class EventLog:
         self._fold(ending)
 
     def since(self, last_id: int) -> list[Event]:
-        """What happened after event `last_id`; 0 gives all of it. Ids grow, and may skip what was folded."""
+        """What happened after event `last_id`; 0 gives all of it. Ids grow, and may skip what was folded.
+
+        An id that was never given belongs to another log: its reader has seen nothing of this one, and hears it all.
+        """
+        if last_id > self._last_id:
+            last_id = 0
         found = [self._first] if last_id < self._first.id else []
         known = bisect_right(self._ids, last_id)
         if known < len(self._ids):

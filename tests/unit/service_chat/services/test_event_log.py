@@ -64,7 +64,7 @@ def test_a_log_that_was_not_folded_gives_each_event_as_it_was() -> None:
         Event(3, 2.0, Text("Rest", 1)),
     ]
     assert log.since(2) == [Event(3, 2.0, Text("Rest", 1))]
-    assert log.since(99) == []
+    assert log.since(3) == []
 
 
 def test_a_compact_log_keeps_its_end_and_its_text() -> None:
@@ -116,3 +116,17 @@ def test_a_text_without_end_is_an_error_and_not_a_full_memory() -> None:
     with pytest.raises(WorkFailed):
         log.append(Text("a", 2), 0.0)
     assert log.chars == 10
+
+
+async def test_a_reader_with_an_id_that_was_never_given_hears_everything() -> None:
+    log = written(["a", "b"])
+    assert log.since(99) == log.since(0)
+
+    async def heard() -> str:
+        return text_of([event async for event in log.follow(99)])
+
+    following = asyncio.create_task(heard())
+    await asyncio.sleep(0)
+    log.append(Text("c", 3), 3.0)
+    log.close()
+    assert await following == "abc"
