@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any, assert_never
 
+from service_chat.errors import PatientNotFound
 from service_chat.routers.event_stream import RETRY, server_sent_event
 from service_chat.routers.schemas import (
     JobStatus,
@@ -23,9 +24,9 @@ from service_chat.services.event_log import Accepted, Done, Event, Failed
 from service_chat.services.job import Job
 from service_chat.services.prompts import PROMPT_VERSION
 from service_chat.services.record_answer import DISCLAIMER
-from service_chat.services.steps import Answer, Status, Text
+from service_chat.services.steps import Answer, Question, Status, Text
 from serving.errors import SluiceError
-from serving.http.problems import STATUS, Shape, problem, status_of
+from serving.http.problems import STATUS, Shape, as_it_is, problem, status_of
 
 
 class Rendering:
@@ -65,6 +66,16 @@ class Rendering:
             ),
         )
 
+    def refusal(self, question: Question, error: SluiceError) -> SluiceError:
+        """The error as this door tells it.
+
+        Only the predecessor's shape names the patient who was not found. Whoever asked knows the number, and whoever
+        logs a problem, or passes it on, need not.
+        """
+        if isinstance(error, PatientNotFound) and self._shape is not as_it_is:
+            return error.with_details(patient_mrn=question.patient_mrn)
+        return error
+
     def job(self, job: Job) -> TriageJob:
         return TriageJob(
             job_id=job.id,
@@ -99,7 +110,7 @@ class Rendering:
             case Answer():
                 return "result", self.answer(job, event.what).model_dump(mode="json")
             case Failed(error=error):
-                return "error", self._shape(self._problem(job, error))
+                return "error", self._shape(self._problem(job, self.refusal(job.question, error)))
             case Done():
                 return "done", {}
             case _:

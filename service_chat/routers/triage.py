@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse, Response
 
+from service_chat.errors import PatientNotFound
 from service_chat.routers.event_stream import CONTENT, EVENT_STREAM, event_stream
 from service_chat.routers.preferences import preferences
 from service_chat.routers.rendering import Rendering
@@ -82,6 +83,8 @@ def triage_router(jobs: Jobs, rendering: Rendering, deadline_s: float, clock: Cl
                 # No promise without a place: jobs that run are bounded by admission and not by connections.
                 wait_s = wishes.wait_s or 0 if wishes.respond_async else wishes.wait_s
                 await while_connected(request, _heard(job, wait_s))
+            except PatientNotFound as missing:
+                raise rendering.refusal(question, missing) from None
             except ClientDisconnected:
                 return Response(status_code=499)  # nobody reads it; the code is for the access log
         if wishes.respond_async and not job.over:

@@ -17,8 +17,10 @@ from service_chat.engines.room import check_room
 from service_chat.errors import PromptTooLong
 from service_chat.metrics import ChatMetrics
 from service_chat.services.chat_notes import ChatNotes
+from service_chat.services.expected import Expected
 from service_chat.services.outlook import LaneOutlook, Outlook, Place
 from service_chat.services.readiness import given_up
+from service_chat.services.waiting import Forecast
 from serving.admission import BoundedQueue, LaneStatistics, Ticket, jittered
 from serving.clock import Clock
 from serving.deadline import Deadline
@@ -73,6 +75,7 @@ class ChatLane:
         self._clock, self._metrics = clock, metrics or ChatMetrics()
         self._dispatcher = Dispatcher(self.queue, self._run, workers=slots)
         self._outlook = Outlook(engine, slots)
+        self._expected: set[Expected] = set()
 
     async def __aenter__(self) -> "ChatLane":
         await self._dispatcher.__aenter__()
@@ -89,6 +92,18 @@ class ChatLane:
     def outlook(self, at_most: int) -> LaneOutlook:
         """`at_most`: tokens of an answer, for as long as no chat has shown how long they are."""
         return self._outlook.summary(self.queue.statistics(), at_most)
+
+    def expect(self, size: int, at_most: int, deadline: Deadline) -> Expected:
+        """A place kept for one that has to fetch what it will ask; leave it right before `stream`.
+
+        `size` is in bytes, of the messages that are known by now. So its wait is predicted too short rather than too
+        long, and who is refused here would be refused with the rest as well. `at_most`: tokens of the answer.
+
+        Raises what `stream` raises at its first step. That is then how the chat ended, and it is counted.
+        """
+        with ChatNotes(self.mode, self._metrics, self._clock).outcome():
+            self._look(self._outlook.place(size, at_most), deadline, len(self._expected))
+        return Expected(self._expected)
 
     async def stream(self, chat: Chat, deadline: Deadline) -> AsyncGenerator[ChatStep, None]:
         """Everything until the Completion, which is the last. Closing it early gives up the place and the slot.
@@ -141,9 +156,20 @@ class ChatLane:
     def _admit(self, chat: Chat, deadline: Deadline, notes: ChatNotes) -> Ticket[_Asked, Completion]:
         size = sum(len(message.content.encode(errors="replace")) for message in chat.messages)
         place = self._outlook.place(size, chat.params.max_tokens)
+        future = self._look(place, deadline)
+        ticket = self.queue.try_admit(_Asked(chat, place), deadline)
+        steps = ticket.item.steps
+        self._outlook.enter(place)
+        ticket.when_settled(lambda: self._outlook.leave(place))
+        ticket.when_settled(lambda: steps.put_nowait(None))
+        notes.admitted(self.queue.depth, round(place.tokens), future.start_s if future is not None else None)
+        return ticket
+
+    def _look(self, place: Place, deadline: Deadline, expected: int = 0) -> Forecast | None:
+        """What is predicted for one who may come in, with so many on their way. Raises what `stream` raises first."""
         future = self._outlook.of_newcomer(place)
         try:
-            self.queue.check_room(0, deadline.remaining())
+            self._check_room(deadline, expected)
         except QueueFull as full:
             if future is None:
                 raise full.with_details(reason="queue_full") from None
@@ -154,13 +180,14 @@ class ChatLane:
         if future is not None and not self._outlook.idle and future.first_token_s > deadline.remaining():
             self.queue.refuse()
             raise self._full("too_late", future.first_token_s - deadline.remaining())
-        ticket = self.queue.try_admit(_Asked(chat, place), deadline)
-        steps = ticket.item.steps
-        self._outlook.enter(place)
-        ticket.when_settled(lambda: self._outlook.leave(place))
-        ticket.when_settled(lambda: steps.put_nowait(None))
-        notes.admitted(self.queue.depth, round(place.tokens), future.start_s if future is not None else None)
-        return ticket
+        return future
+
+    def _check_room(self, deadline: Deadline, expected: int) -> None:
+        """Raises QueueFull and Draining, and counts them. Who is on its way will take a free slot, or wait."""
+        self.queue.check_room(0, deadline.remaining())
+        if expected and self._outlook.size + expected >= self.queue.capacity + self._dispatcher.workers:
+            self.queue.refuse()
+            raise QueueFull(retry_after_s=jittered(self.queue.retry_after_s()), qsize=self.queue.depth)
 
     def _full(self, reason: str, after_s: float) -> QueueFull:
         sentence = None if reason == "queue_full" else "Too many are before it: it could not be answered in time."

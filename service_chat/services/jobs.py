@@ -23,7 +23,7 @@ from serving.events import unexpected_error
 from serving.logging import where
 from serving.tracing import current_trace
 
-#: Does the work of a job; see `Triage.steps`.
+#: Does the work of a job; see `Triage.steps`. What is refused without any work is refused when it is called.
 Steps: TypeAlias = Callable[[Question, Deadline], AsyncGenerator[Step, None]]
 
 #: Characters of questions and answers that finished jobs may hold together. Beyond it the oldest go early.
@@ -99,6 +99,7 @@ class Jobs:
 
         Raises:
             IdempotencyKeyReused: The key belongs to another question.
+            SluiceError: The question was refused at once. It is counted; there is no job.
         """
         self._forget_old()
         known = self._keys.get(key) if key is not None else None
@@ -106,12 +107,17 @@ class Jobs:
             if known.job.question != question:
                 raise IdempotencyKeyReused()
             return known.job, True
+        try:
+            steps = self._steps(question, deadline)
+        except SluiceError as refusal:
+            note_outcome(None, refusal, self._metrics)
+            raise
         trace = current_trace()
         run = _Run(Job(question, self._clock, trace.trace_id if trace is not None else None), key)
         self._runs[run.job.id] = run
         if key is not None:
             self._keys[key] = run
-        run.task = asyncio.create_task(self._run(run, deadline), name="triage-job")
+        run.task = asyncio.create_task(self._run(run, steps), name="triage-job")
         # A task that is cancelled before its first step never ran a line that could say so.
         run.task.add_done_callback(lambda _: self._settle(run, run.ending or CallerGone()))
         return run.job, False
@@ -157,11 +163,11 @@ class Jobs:
             if run.leaving is not None:
                 run.leaving.cancel()
 
-    async def _run(self, run: _Run, deadline: Deadline) -> None:
+    async def _run(self, run: _Run, work: AsyncGenerator[Step, None]) -> None:
         job, error = run.job, None
         speaking = asyncio.create_task(job.repeat_status(), name="triage-status")
         try:
-            async with aclosing(self._steps(job.question, deadline)) as steps:
+            async with aclosing(work) as steps:
                 async for step in steps:
                     job.note(step)
         except SluiceError as failure:

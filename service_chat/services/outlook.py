@@ -57,6 +57,11 @@ class Outlook:
         return not self._places
 
     @property
+    def size(self) -> int:
+        """Chats in the lane, with a slot or without."""
+        return len(self._places)
+
+    @property
     def crowded(self) -> bool:
         """Whether there are more chats than slots, so that the last one has to wait."""
         return len(self._places) > self.slots

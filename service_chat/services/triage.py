@@ -7,7 +7,7 @@ that is still loading and the caller's own mistakes are errors.
 
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 
 from service_chat import events
 from service_chat.engines.protocol import Completion, Delta, Prefill, SamplingParams
@@ -38,25 +38,40 @@ class Triage:
         self._lanes, self._records = lanes, records
         self._lifecycle, self._params, self._default_mode = lifecycle, params, default_mode
 
-    async def steps(self, question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
+    def steps(self, question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
         """What happens, in order; an Answer is the last. Closing it early gives up the place and stops the engine.
 
-        Raises:
-            PatientNotFound: There is no such record.
+        Raises, when it is called:
             ModeNotAllowed: The question names an engine that is not offered.
+            QueueFull: The lane is full, also of those on their way to it, or could not answer in time.
+            NotReady: The model is still loading.
+            Draining: The process is going down.
+
+        Raises, at a step, these but for the first, and:
+            PatientNotFound: There is no such record.
             PromptTooLong: Record and question leave no room for an answer.
             DependencyFailed: The records, or a remote engine, did not answer as agreed.
-            QueueFull: The lane is full.
-            NotReady: The model is still loading.
             DeadlineExceeded: Even the record did not come in time.
-            Draining: The process is going down.
             ChildDied: The engine went away in the middle of the answer.
         """
         events.request_received()
         if self._lifecycle.closing:
             raise Draining(retry_after_s=1)
         mode = self._mode(question.llm_mode)
-        record = await deadline.bound(self._record(question.patient_mrn))
+        # A refusal must not wait for a record: under a burst it would come after everybody else's.
+        return self._steps(question, mode, self._place(mode, question.query, deadline), deadline)
+
+    def _place(self, mode: str, query: str, deadline: Deadline) -> AbstractContextManager[None]:
+        lane = self._lanes.get(mode)
+        if lane is None or given_up(lane.engine.status()):
+            return nullcontext()  # it is answered from the record
+        return lane.expect(len(query.encode(errors="replace")), self._params.max_tokens, deadline)
+
+    async def _steps(
+        self, question: Question, mode: str, place: AbstractContextManager[None], deadline: Deadline
+    ) -> AsyncGenerator[Step, None]:
+        with place:
+            record = await deadline.bound(self._record(question.patient_mrn))
         fallback = Fallback(answer_from_record(record), mode)
         yield fallback
         async with aclosing(self._ask(fallback, record, question.query, deadline)) as steps:
@@ -75,7 +90,7 @@ class Triage:
             try:
                 return await self._records.patient(mrn)
             except NotFound:
-                raise PatientNotFound(patient_mrn=mrn) from None
+                raise PatientNotFound() from None  # not by its number: problems are logged and passed on
 
     async def _ask(
         self, fallback: Fallback, record: PatientRecord, query: str, deadline: Deadline

@@ -10,10 +10,12 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from typing_extensions import override
 
 from service_chat.engines.protocol import SamplingParams
-from service_chat.main import STATUS
+from service_chat.main import STATUS, compat_shape
 from service_chat.metrics import ChatMetrics
+from service_chat.records.ports import PatientRecord
 from service_chat.records.synthetic import synthetic_patients
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.rendering import Rendering
@@ -26,7 +28,7 @@ from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.errors import ChildDied
 from serving.http.app import add_floor
-from serving.http.problems import as_it_is
+from serving.http.problems import Shape, as_it_is
 from serving.lifecycle import Lifecycle, State
 from serving.settings import ServiceSettings
 from tests.fakes.engine import FakeEngine
@@ -64,18 +66,37 @@ class House:
         return body
 
 
+class SlowRecords(FakeRecords):
+    """Reads nothing until it may."""
+
+    def __init__(self) -> None:
+        super().__init__([RECORD])
+        self.gate = asyncio.Event()
+
+    @override
+    async def patient(self, mrn: str) -> PatientRecord:
+        await self.gate.wait()
+        return await super().patient(mrn)
+
+
 @asynccontextmanager
-async def house(engine: FakeEngine | None = None, capacity: int = 4, grace_s: float = 0.1) -> AsyncIterator[House]:
+async def house(
+    engine: FakeEngine | None = None,
+    capacity: int = 4,
+    grace_s: float = 0.1,
+    records: FakeRecords | None = None,
+    shape: Shape = as_it_is,
+) -> AsyncIterator[House]:
     used, life, metrics = engine or FakeEngine(), Lifecycle(), ChatMetrics()
     life.to(State.READY)
     lane = ChatLane("gguf", used, capacity, 1, CLOCK, metrics)
-    triage = Triage({"gguf": lane}, FakeRecords([RECORD]), life, SamplingParams(), "gguf")
+    triage = Triage({"gguf": lane}, records or FakeRecords([RECORD]), life, SamplingParams(), "gguf")
     jobs = Jobs(triage.steps, JobPolicy(grace_s, 60, 100), CLOCK, metrics)
-    rendering = Rendering("0", STATUS, as_it_is)
+    rendering = Rendering("0", STATUS, shape)
     app = FastAPI()
     app.include_router(triage_router(jobs, rendering, 10, CLOCK))
     app.include_router(jobs_router(jobs, rendering))
-    add_floor(app, ServiceSettings(), metrics, 65_536, STATUS)
+    add_floor(app, ServiceSettings(), metrics, 65_536, STATUS, shape)
     transport = httpx.ASGITransport(app)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(lane)
@@ -147,6 +168,29 @@ async def test_a_browser_that_has_seen_the_last_event_is_told_not_to_come_back()
         where = f"/triage/{whole[0][2]['job_id']}/events"
         assert (await h.client.get(where, headers={"Last-Event-ID": str(whole[-1][0])})).status_code == 204
         assert (await h.client.get(where, headers={"Last-Event-ID": "the last"})).status_code == 422
+
+
+async def test_an_id_that_this_job_never_gave_is_told_everything_also_while_the_job_runs() -> None:
+    async with house(stopped()) as h:
+        location = await h.promised()
+        following = asyncio.create_task(h.client.get(f"{location}/events", headers={"Last-Event-ID": "4711"}))
+        await asyncio.sleep(0.05)
+        h.engine.gate.set()
+        events = told(await following)
+        assert (events[0][1], events[-1][1]) == ("accepted", "done")
+        assert events[-2][2]["response"] == "Rest well."
+        again = await h.client.get(f"{location}/events", headers={"Last-Event-ID": "4711"})
+        assert [name for _, name, _ in told(again)] == ["accepted", "delta", "result", "done"]
+
+
+async def test_an_empty_id_is_that_of_a_browser_that_has_heard_nothing() -> None:
+    async with house() as h:
+        job = (await h.ask()).json()["job_id"]
+        again = await h.client.get(f"/triage/{job}/events", headers={"Last-Event-ID": ""})
+        assert [name for _, name, _ in told(again)] == ["accepted", "delta", "result", "done"]
+        for wrong in ("-1", str(2**53 + 1)):
+            answer = await h.client.get(f"/triage/{job}/events", headers={"Last-Event-ID": wrong})
+            assert answer.status_code == 422
 
 
 async def test_a_promise_names_the_place_where_the_answer_will_be() -> None:
@@ -288,6 +332,32 @@ async def test_an_unknown_patient_is_refused_before_any_stream_or_promise() -> N
         for headers in ({"Accept": "text/event-stream"}, {"Prefer": "respond-async"}, {}):
             answer = await h.ask({**ASKED, "patient_mrn": "P000000"}, **headers)
             assert (answer.status_code, answer.json()["code"]) == (404, "patient_not_found")
+            assert "P000000" not in answer.text
+
+
+async def test_only_the_predecessors_shape_names_a_patient_who_was_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = {**ASKED, "patient_mrn": "P000000"}
+    records = SlowRecords()
+    async with house(shape=compat_shape, records=records) as h:
+        monkeypatch.setattr("service_chat.routers.triage.FIRST_WORD_S", 0.01)
+        late = asyncio.create_task(h.ask(unknown, Accept="text/event-stream"))
+        await asyncio.sleep(0.1)
+        records.gate.set()
+        assert told(await late)[-1][2]["detail"]["patient_mrn"] == "P000000"
+        answer = await h.ask(unknown)
+        assert (answer.status_code, answer.json()["detail"]["patient_mrn"]) == (404, "P000000")
+
+
+async def test_a_burst_is_refused_while_the_records_of_those_before_are_still_being_read() -> None:
+    records = SlowRecords()
+    async with house(capacity=1, records=records) as h:
+        asking = [asyncio.create_task(h.ask()) for _ in range(5)]
+        await until(lambda: sum(task.done() for task in asking) == 3)
+        assert h.jobs.statistics().running == 2
+        records.gate.set()
+        answers = await asyncio.gather(*asking)
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429, 429]
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status_code == 429)
 
 
 async def test_a_look_at_a_running_job_shows_how_far_it_is_and_gives_it_a_new_grace() -> None:

@@ -117,6 +117,59 @@ async def test_one_more_than_may_wait_is_refused_at_once_with_whole_seconds() ->
         assert h.sample("triage_chats_total", llm_mode="gguf", outcome="stop") == 2
 
 
+async def test_a_burst_gets_every_free_slot_and_every_place_and_one_more_is_refused() -> None:
+    async with house(capacity=1, slots=4) as h:
+        h.engine.gate.clear()
+        asking = [asyncio.create_task(h.ask()) for _ in range(6)]
+        await until(lambda: any(task.done() for task in asking))
+        await until(lambda: h.lane.statistics().running == 4)
+        assert [type(task.exception()) for task in asking if task.done()] == [QueueFull]
+        assert (h.lane.statistics().depth, h.lane.statistics().capacity, h.lane.outlook(1).capacity) == (1, 1, 1)
+        h.engine.gate.set()
+        await asyncio.gather(*asking, return_exceptions=True)
+        assert h.sample("triage_chats_total", llm_mode="gguf", outcome="stop") == 5
+
+
+async def test_who_is_on_its_way_has_a_place_and_one_more_is_refused_and_counted() -> None:
+    async with house(capacity=1) as h:
+        first, second = h.lane.expect(10, 100, soon()), h.lane.expect(10, 100, soon())
+        with pytest.raises(QueueFull) as refused:
+            h.lane.expect(10, 100, soon())
+        assert refused.value.details["reason"] == "queue_full"
+        assert refused.value.details["retry_after_s"] >= 1
+        assert h.sample("triage_rejected_total", reason="queue_full") == 1
+        assert h.sample("triage_chats_total", llm_mode="gguf", outcome="queue_full") == 1
+        assert h.lane.statistics().rejected == 1
+        assert isinstance((await h.ask())[-1], Completion)  # who has arrived is not refused for those who have not
+        with first:
+            pass
+        h.lane.expect(10, 100, soon()).give_up()
+        second.give_up()
+
+
+async def test_a_place_is_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service_chat.services.expected.KEPT_S", 0.02)
+    async with house(capacity=1) as h:
+        for _ in range(2):
+            h.lane.expect(10, 100, soon())
+        await asyncio.sleep(0.05)
+        h.lane.expect(10, 100, soon())
+
+
+async def test_who_could_not_be_answered_in_time_hears_so_before_all_of_it_is_known() -> None:
+    async with house(capacity=100) as h:
+        h.engine.gate.clear()
+        running = await h.in_slot()
+        h.engine.busy = SLOW
+        with pytest.raises(QueueFull) as refused:
+            h.lane.expect(10, 100, soon(10))
+        assert refused.value.details["reason"] == "too_late"
+        h.lane.expect(10, 100, soon(30)).give_up()
+        h.engine.gate.set()
+        await running
+        assert h.sample("triage_rejected_total", reason="too_late") == 1
+
+
 async def test_one_whose_answer_would_begin_after_its_deadline_is_refused_though_there_is_a_place() -> None:
     async with house(capacity=100) as h:
         h.engine.gate.clear()

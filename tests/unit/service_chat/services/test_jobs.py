@@ -228,6 +228,19 @@ async def test_a_refused_question_leaves_no_job() -> None:
         assert h.jobs.statistics() == JobStatistics(0, 0, 0)
 
 
+async def test_a_question_that_is_refused_at_once_never_becomes_a_job_and_is_counted() -> None:
+    def refuse(question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
+        raise QueueFull(retry_after_s=3)
+
+    clock, metrics = ManualClock(), ChatMetrics()
+    async with Jobs(refuse, JobPolicy(GRACE_S, KEEP_S, KEEP_MOST), clock, metrics) as jobs:
+        for _ in range(2):
+            with pytest.raises(QueueFull):
+                jobs.begin(QUESTION, Deadline.after(100, clock), "k")
+        assert jobs.statistics() == JobStatistics(0, 0, 0)
+    assert metrics.registry.get_sample_value("triage_requests_total", {"outcome": "queue_full"}) == 2
+
+
 async def test_a_refusal_that_comes_after_the_caller_was_told_the_number_is_kept() -> None:
     record = asyncio.Event()
     async with house(Script(slow_record=record, refusal=QueueFull(retry_after_s=3))) as h:
