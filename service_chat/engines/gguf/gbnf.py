@@ -1,9 +1,10 @@
 r"""Reads a grammar in GBNF, llama.cpp's notation, into a flat table that can be walked. Pure.
 
-Called by `forced` and, to tell which grammars may be handed to llama.cpp, by `sampling`. The language is `name ::= alternate | alternate`, "text", [a-z], [^"\\], `.`, (groups), * + ?
-{m} {m,} {m,n} and # comments; escapes are \n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH. Terminals that name tokens
-are not read. Whether a grammar is right is for llama.cpp to say: this accepts a little more. What it does not read is
-not used at all, because some of that ends llama.cpp's process or keeps it busy for ever.
+Called by `forced` and, to tell which grammars may be handed to llama.cpp, by `sampling`. The language is
+`name ::= alternate | alternate`, "text", [a-z], [^"\\], `.`, (groups), * + ? {m} {m,} {m,n} and # comments; escapes are
+\n \r \t \\ \" \[ \] \- \xHH \uHHHH \UHHHHHHHH. Terminals that name tokens are not read. Whether a grammar is right is
+for llama.cpp to say: this accepts a little more. What it does not read is not used at all, because some of that ends
+llama.cpp's process or keeps it busy for ever.
 """
 
 import re
