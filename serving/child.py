@@ -133,6 +133,7 @@ class Child(Generic[A]):
         self._transport: asyncio.Transport | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._closing = False
         self._last_sign = 0.0
         self._hung = False
         self._silence = self._policy.silence_s
@@ -142,6 +143,7 @@ class Child(Generic[A]):
     async def __aenter__(self) -> Self:
         # In a context of its own: a child that a request started must not log under that request for ever.
         keep = self._keep()
+        self._closing = False
         self._keeper = asyncio.create_task(keep, name=f"child-{self.name}", context=contextvars.Context())
         return self
 
@@ -171,10 +173,15 @@ class Child(Generic[A]):
 
     async def aclose(self) -> None:
         """Ends the child: closes the pipe, waits the grace, then SIGKILL. No restart after this. Idempotent."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None:
+        keeper = self._keeper
+        if keeper is None:
+            return
+        if not self._closing:
+            self._closing = True
             keeper.cancel()
-            await asyncio.gather(keeper, return_exceptions=True)
+        # Whoever else closes it waits as well, also for one whose own closing was cancelled in the middle.
+        await asyncio.wait({keeper})
+        self._keeper = None
 
     async def _keep(self) -> None:
         failures = 0

@@ -63,7 +63,7 @@ def openai_router(completions: ChatCompletions, deadline_s: float, clock: Clock)
         responses={
             200: {
                 "description": "The answer, or its chunks when `stream` is true.",
-                "content": {EVENT_STREAM: {"schema": {"type": "string"}}},
+                "content": {EVENT_STREAM: {}},
             },
             **_REFUSALS,
         },
