@@ -16,7 +16,7 @@ EVENT_STREAM = "text/event-stream"
 RETRY = b"retry: 2000\n"
 
 #: In OpenAPI: the body of a stream.
-CONTENT = {EVENT_STREAM: {}}
+CONTENT: dict[str, dict[str, object]] = {EVENT_STREAM: {}}
 
 
 def server_sent_event(number: int, name: str, data: object) -> bytes:
