@@ -66,8 +66,7 @@ class Channel:
                     while self._inbox:
                         hear(self._inbox.popleft())
                     self._inbox.extend(self._reader.feed(self._space[: self._wait()]))
-            except BaseException:
-                # A process that beats and hears nothing would never be missed.
+            except BaseException:  # whatever it was: a process that beats and hears nothing would never be missed
                 traceback.print_exc()
                 os._exit(1)
 

@@ -15,8 +15,13 @@ EVENT_STREAM = "text/event-stream"
 #: First words of every stream: a browser that loses it comes back after this many milliseconds.
 RETRY = b"retry: 2000\n"
 
-#: In OpenAPI: the body of a stream.
-CONTENT: dict[str, dict[str, object]] = {EVENT_STREAM: {}}
+_EVENT = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {name: {"type": "string"} for name in ("event", "data", "id")},
+}
+#: In OpenAPI: the body of a stream, as its readers see it, event by event.
+CONTENT: dict[str, dict[str, object]] = {EVENT_STREAM: {"schema": _EVENT}}
 
 
 def server_sent_event(number: int, name: str, data: object) -> bytes:

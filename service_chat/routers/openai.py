@@ -11,10 +11,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service_chat.engines.protocol import Completion
+from service_chat.routers.event_stream import CONTENT
 from service_chat.routers.openai_answers import ChatCompletion, Head, ModelCard, ModelList, model_card
 from service_chat.routers.openai_errors import OpenAIRoute
 from service_chat.routers.openai_schemas import ChatCompletionRequest
-from service_chat.routers.openai_stream import EVENT_STREAM, chat_stream
+from service_chat.routers.openai_stream import chat_stream
 from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatStep
 from serving.clock import Clock
@@ -63,7 +64,7 @@ def openai_router(completions: ChatCompletions, deadline_s: float, clock: Clock)
         responses={
             200: {
                 "description": "The answer, or its chunks when `stream` is true.",
-                "content": {EVENT_STREAM: {}},
+                "content": CONTENT,
             },
             **_REFUSALS,
         },

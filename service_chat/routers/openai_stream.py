@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from service_chat.engines.protocol import Completion, Delta, Prefill
+from service_chat.routers.event_stream import EVENT_STREAM
 from service_chat.routers.openai_answers import Head
 from service_chat.routers.openai_errors import openai_error, problem_of
 from service_chat.services.chat_lane import ChatStep, Waiting
@@ -23,7 +24,6 @@ from serving.events import unexpected_error
 from serving.http.problems import problem
 from serving.logging import where
 
-EVENT_STREAM = "text/event-stream"
 #: Proxies cut silent connections after 60 s, some after 15.
 _SIGN_EVERY_S = 5.0
 #: How long the status line may wait for a second step. An idle engine finds within this time that a prompt does not

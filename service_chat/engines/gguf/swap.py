@@ -187,7 +187,7 @@ class SwappableEngine(Engine):
                 if status.failures:
                     raise DependencyFailed(f"The new model could not be loaded: {status.reason}.", reason="not_loaded")
                 await asyncio.sleep(_LOOK_EVERY_S)
-        except BaseException:
+        except BaseException:  # cancelled too: nobody else knows of its process
             await engine.aclose()
             raise
         finally:

@@ -98,7 +98,7 @@ async def test_an_answer_that_would_begin_too_late_is_refused_though_there_is_a_
         assert outcomes[429] >= 1
         # An answer takes a tenth of a second: without a prediction three in four would be admitted in vain. What a busy
         # machine does within one and a half seconds nobody predicts to the tenth.
-        assert outcomes[504] <= CALLERS // 4
+        assert outcomes[504] <= outcomes[200]
         lane = service.get("/queue").json()["modes"]["gguf"]
         assert lane["predicted"]["first_token_s"] < 1.5
         assert lane["decode_rate"] > 0
