@@ -251,9 +251,10 @@ class ChatLane:
         return [WorkFailed("The engine ended without an answer.")]
 
     def _slot_free(self) -> bool:
-        """An engine may have fewer slots than it was asked for, and one that was just left is free a step later."""
-        load = self.engine.load()
-        return self.engine.status().ready and load.busy < load.slots
+        """An engine may have fewer slots than it was asked for. What it says is taken is a step old: who has just left
+        counts no more, so that the next one's words are there when the engine looks again."""
+        busy, _ = self._outlook.counts
+        return self.engine.status().ready and busy < self.engine.load().slots
 
     async def _until(self, true: Callable[[], bool], deadline: Deadline) -> None:
         """A restart takes seconds: who was admitted waits for it instead of failing.

@@ -99,6 +99,8 @@ class Engine:
         self._shelf = PrefixShelf(range(shape.slots, shape.sequences))
         self._cells = Cells(shape.cells)
         self._rates = Rates()
+        #: When the last step ended, unless nothing was left to do: what passes between two steps is paid for as well.
+        self._busy_since: float | None = None
         self._governor = governor
         self._told: Outcomes = []
         self._left: set[int] = set()
@@ -283,9 +285,11 @@ class Engine:
         for rows in (*writers, *(rows for rows in readers if rows.slot.decoding)):
             self._write(rows)
         written = sum(rows.slot.written for rows in writers) - before
-        self._rates.note(sum(rows.fed for rows in readers), written, self._now() - begun)
         for rows in (*writers, *readers):
             self._tell(rows.slot)
+        ended = self._now()
+        self._rates.note(sum(rows.fed for rows in readers), written, ended - (self._busy_since or begun))
+        self._busy_since = ended if self._slots or self._asked else None
 
     def _add_writers(self) -> list["_Rows"]:
         """One row for each answer, in ascending order of sequences, and some more for guesses."""
