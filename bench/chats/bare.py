@@ -1,11 +1,14 @@
 """llama.cpp with nothing around it: how many tokens a second can this machine write at all?
 
-    python -m bench.chats.bare MODEL N_CTX N_THREADS NICE        then lines on stdin: `rows N PROMPT TOKENS` or
-                                                           `generate PROMPT TOKENS`; a line of tokens/s for each
+    python -m bench.chats.bare MODEL N_CTX N_THREADS NICE        then lines on stdin, each answered by a number:
+        rows N PROMPT TOKENS                tokens/s
+        generate PROMPT TOKENS              tokens/s
+        crowd N SHARED OWN TOKENS           seconds
 
 A process of its own, because libgomp reads its environment once. `rows` is the loop that an engine can not beat: decode
-N rows, take the likeliest token of each, decode those. `generate` is llama-cpp-python's own, for one stream. Called by
-`parts.decode`.
+N rows, take the likeliest token of each, decode those. `crowd` is what no server of this llama.cpp can beat: N prompts
+that have their beginning in common are read, and then all answers written together. `generate` is llama-cpp-python's
+own, for one stream. `parts.decode` asks for the first and the last, `parts.chats` for the crowd.
 """
 
 import os
@@ -43,18 +46,36 @@ class Bare:
         """Tokens a second of all rows together, each after a prompt of its own."""
         llama_cpp.llama_memory_clear(self._memory, True)
         for row in range(rows):
-            words = [(1000 + 97 * row + 31 * place) % self._n_vocab for place in range(prompt)]
-            for start in range(0, prompt, CHUNK):
-                piece = words[start : start + CHUNK]
-                self._decode([(token, start + number, row) for number, token in enumerate(piece)], logits=False)
-        last = list(range(rows))
-        began = 0.0
-        for step in range(WARM_UP + tokens):
-            if step == WARM_UP:
-                began = time.perf_counter()
-            self._decode([(token, prompt + step, row) for row, token in enumerate(last)], logits=True)
-            last = [self._likeliest(row) for row in range(rows)]
+            self._read(row, 0, prompt)
+        self._write(rows, prompt, WARM_UP)
+        began = time.perf_counter()
+        self._write(rows, prompt + WARM_UP, tokens)
         return rows * tokens / (time.perf_counter() - began)
+
+    def crowd(self, rows: int, shared: int, own: int, tokens: int) -> float:
+        """Seconds until all have read and written what is their own; what they share was read before."""
+        llama_cpp.llama_memory_clear(self._memory, True)
+        self._read(0, 0, shared)
+        for row in range(1, rows):
+            llama_cpp.llama_memory_seq_cp(self._memory, 0, row, 0, shared)
+        began = time.perf_counter()
+        for row in range(rows):
+            self._read(row, shared, own)
+        self._write(rows, shared + own, tokens)
+        return time.perf_counter() - began
+
+    def _read(self, row: int, begin: int, count: int) -> None:
+        words = [(1000 + 97 * row + 31 * place) % self._n_vocab for place in range(begin, begin + count)]
+        for start in range(0, count, CHUNK):
+            piece = words[start : start + CHUNK]
+            self._decode([(token, begin + start + at, row) for at, token in enumerate(piece)], logits=False)
+
+    def _write(self, rows: int, begin: int, tokens: int) -> None:
+        """The likeliest, one for each row in a step."""
+        last = list(range(rows))
+        for step in range(tokens):
+            self._decode([(token, begin + step, row) for row, token in enumerate(last)], logits=True)
+            last = [self._likeliest(row) for row in range(rows)]
 
     def _decode(self, entries: list[tuple[int, int, int]], logits: bool) -> None:
         batch = self._batch
@@ -94,7 +115,13 @@ def main() -> None:
     for line in sys.stdin:
         kind, *numbers = line.split()
         sizes = [int(number) for number in numbers]
-        print(bare.rows(*sizes) if kind == "rows" else generate(llama, *sizes), flush=True)
+        match kind:
+            case "rows":
+                print(bare.rows(*sizes), flush=True)
+            case "crowd":
+                print(bare.crowd(*sizes), flush=True)
+            case _:
+                print(generate(llama, *sizes), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 """Part `chats`: eight people ask at once, of ours and of each peer. Who waits how long, and does the text flow?
 
 Called by `bench.triage`. Each server is started anew in each round, asked once to warm up (whose system text is the
-crowd's), and then by all at the same moment, while its health is probed.
+crowd's), and then by all at the same moment, while its health is probed. Beside them stands the same work done by
+llama.cpp with no server around it: how near to its peers can anything on this processor come?
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from bench.chats.bare_loop import bare_loop
 from bench.chats.crowd import at_once, probing
-from bench.chats.figures import ChatFigures, chat_figures, over
+from bench.chats.figures import ChatFigures, chat_figures, middle, over
 from bench.chats.parts import Effort, Part
-from bench.chats.stage import EXAMPLE, NAIVE, Stage
+from bench.chats.stage import EXAMPLE, NAIVE, SPIN, Stage
 from bench.chats.words import chat
 from bench.contest import OURS, ContestFailed, Running
 from bench.stage import say
@@ -36,6 +38,7 @@ def measure(stage: Stage, effort: Effort) -> Part:
     """
     names = (OURS, *stage.peers)
     found: dict[str, list[ChatFigures]] = {name: [] for name in names}
+    bare: list[float] = []
     for number in range(effort.rounds):
         say(f"Eight chats at once, round {number + 1} of {effort.rounds}")
         turned = number % len(names)
@@ -44,12 +47,18 @@ def measure(stage: Stage, effort: Effort) -> Part:
                 figures = asyncio.run(_crowd(server, effort, stream=name != NAIVE))
             say(f"  {name}: {figures.wall_s:.1f} s, first text after {figures.first_p50_s:.1f} s")
             found[name].append(figures)
+        with bare_loop(stage, " ".join(f"{name}={value}" for name, value in SPIN.items()), nice=0) as ask:
+            own = (found[OURS][-1].prompt_tokens or SHARED + OWN) - SHARED
+            bare.append(ask(f"crowd {effort.chats} {SHARED} {own} {effort.max_tokens}"))
+        say(f"  nothing but llama.cpp: {bare[-1]:.1f} s")
     words = (
         f"{effort.chats} chats at once, {effort.rounds} round(s), medians: prompts of about "
         f"{found[OURS][0].prompt_tokens or SHARED + OWN} tokens of which about {SHARED} are everybody's, "
         f"{effort.max_tokens} tokens of answer, temperature 0, {effort.chats} slots, {stage.threads} threads."
     )
-    return Part((f"{words}\n\n{table(found)}",), lines(found), {name: list(map(asdict, found[name])) for name in names})
+    told: dict[str, object] = {name: list(map(asdict, found[name])) for name in names}
+    paragraphs = (f"{words}\n\n{table(found)}", bare_in_words(found, bare))
+    return Part(paragraphs, lines(found), {**told, "bare": bare})
 
 
 async def _crowd(server: Running, effort: Effort, *, stream: bool) -> ChatFigures:
@@ -79,6 +88,15 @@ def lines(found: Rounds) -> list[Line]:
     missing = sum(each.asked - each.whole for each in own)
     told.append(Line("8 chats: answers cut or failed", missing, "", 0.0, None, False))
     return [*told, *health_lines("8 chats", own)]
+
+
+def bare_in_words(found: Rounds, bare: Sequence[float]) -> str:
+    """What the best of servers would have for a ratio to each; not a promise, so no line."""
+    seconds_alone = middle(bare)
+    beside = "; ".join(
+        f"{seconds_alone / over(rounds, lambda each: each.wall_s):.2f} x {name}" for name, rounds in found.items()
+    )
+    return f"llama.cpp with no server around it takes {seconds_alone:.1f} s for the same rows: {beside}."
 
 
 def health_lines(where: str, rounds: Sequence[ChatFigures]) -> list[Line]:

@@ -6,28 +6,24 @@ door is left out; beside it, in turns and with the same rows, threads, niceness 
 """
 
 import asyncio
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from statistics import harmonic_mean
 
+from bench.chats.bare_loop import bare_loop
 from bench.chats.engine import configured, joint_rate, running_engine, write
 from bench.chats.figures import middle, over
 from bench.chats.parts import Effort, Part, drafting
-from bench.chats.stage import N_CTX, Stage
+from bench.chats.stage import Stage
 from bench.chats.words import text
-from bench.contest import INHERITED, ContestFailed
 from bench.stage import say
 from bench.verdict import Line, markdown
-from scripts.loopback import ROOT
 from service_chat.engines.gguf.process import GgufEngine
 from service_chat.engines.protocol import ChatMessage
 
-ROWS = (1, 4, 16)
-PROMPT, TOKENS = 40, 64
+#: Rows, and how many tokens each writes: sixteen write slowly.
+ROWS = {1: 64, 4: 64, 16: 32}
+PROMPT = 40
 AGGREGATE, SINGLE = 0.97, 0.95
 
 
@@ -81,67 +77,34 @@ def table(rounds: Sequence[Speeds]) -> str:
 async def _rounds(stage: Stage, effort: Effort) -> list[Speeds]:
     async with running_engine(configured(stage, stage.model, max(ROWS), "off")) as engine:
         model = engine.status().model
-        with _bare(stage, (model.spin or "") if model else "", engine.config.nice) as ask:
+        with bare_loop(stage, (model.spin or "") if model else "", engine.config.nice) as ask:
             return [await _round(engine, ask, number) for number in range(effort.rounds)]
 
 
 async def _round(engine: GgufEngine, ask: Callable[[str], float], number: int) -> Speeds:
     ours: dict[int, float] = {}
     bare: dict[int, float] = {}
+    for rows, tokens in ROWS.items():
 
-    async def engine_at(rows: int) -> None:
-        ours[rows] = await engine_rate(engine, rows)
+        async def engine_at(rows: int = rows, tokens: int = tokens) -> float:
+            return await engine_rate(engine, rows, tokens)
 
-    async def bare_at(rows: int) -> None:
-        bare[rows] = await asyncio.to_thread(ask, f"rows {rows} {PROMPT} {TOKENS}")
+        async def bare_at(rows: int = rows, tokens: int = tokens) -> float:
+            return await asyncio.to_thread(ask, f"rows {rows} {PROMPT} {tokens}")
 
-    for rows in ROWS:
-        # Whoever goes second meets a warmer machine: they take turns at that too.
-        for each in (engine_at, bare_at) if number % 2 == 0 else (bare_at, engine_at):
-            await each(rows)
-    return Speeds(ours, bare, await asyncio.to_thread(ask, f"generate {PROMPT} {TOKENS}"))
+        # One between two of the other: a machine that grows slower meanwhile is then slower for both. By turns.
+        if number % 2 == 0:
+            before, bare[rows], after = await engine_at(), await bare_at(), await engine_at()
+            ours[rows] = harmonic_mean((before, after))
+        else:
+            before, ours[rows], after = await bare_at(), await engine_at(), await bare_at()
+            bare[rows] = harmonic_mean((before, after))
+    return Speeds(ours, bare, await asyncio.to_thread(ask, f"generate {PROMPT} {ROWS[1]}"))
 
 
-async def engine_rate(engine: GgufEngine, rows: int) -> float:
+async def engine_rate(engine: GgufEngine, rows: int, tokens: int) -> float:
     """Tokens a second while all of them write."""
     asked = (
-        write(engine, (ChatMessage("user", f"{row}: {text(PROMPT - 12, 600 + row)}"),), TOKENS) for row in range(rows)
+        write(engine, (ChatMessage("user", f"{row}: {text(PROMPT - 12, 600 + row)}"),), tokens) for row in range(rows)
     )
     return joint_rate(await asyncio.gather(*asked))
-
-
-@contextmanager
-def _bare(stage: Stage, spin: str, nice: int) -> Iterator[Callable[[str], float]]:
-    """Asks `bench.chats.bare`. `spin` as the engine tells it: `NAME=value`, or that nothing was set."""
-    environ = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    environ |= dict([word.partition("=")[::2] for word in spin.split() if "=" in word])
-    command = [sys.executable, "-m", "bench.chats.bare", str(stage.model), str(N_CTX), str(stage.threads), str(nice)]
-    log = Path(stage.scratch) / "bare.log"
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink, text=True
-        )
-    assert process.stdin is not None
-    assert process.stdout is not None
-
-    def told() -> str:
-        assert process.stdout is not None
-        line = process.stdout.readline().strip()
-        if not line:
-            raise ContestFailed(f"The bare loop ended:\n{log.read_text(errors='replace')[-2000:]}")
-        return line
-
-    def ask(question: str) -> float:
-        assert process.stdin is not None
-        process.stdin.write(f"{question}\n")
-        process.stdin.flush()
-        return float(told())
-
-    try:
-        told()
-        yield ask
-    finally:
-        process.kill()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
