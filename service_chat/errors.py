@@ -3,6 +3,7 @@
 Rejected
 └── SwapRunning       another model is being loaded already (HTTP answers 409)
 InvalidInput
+├── AmbiguousPatient  several records with this number (HTTP answers 409)
 ├── ModeNotAllowed    `llm_mode` names an engine that this deployment does not offer (HTTP answers 422)
 └── PromptTooLong     the prompt leaves the model no room for an answer; raised by engines
 NotFound
@@ -27,6 +28,11 @@ class PromptTooLong(InvalidInput):
 class PatientNotFound(NotFound):
     code = "patient_not_found"
     default_message = "Patient not found."
+
+
+class AmbiguousPatient(InvalidInput):
+    code = "ambiguous_patient"
+    default_message = "There are several records with this number, and none is guessed at."
 
 
 class ModelNotFound(NotFound):

@@ -33,6 +33,7 @@ DESCRIPTION = (
 
 #: The door's part of the error table: what only this service knows.
 STATUS: dict[type[SluiceError], int] = {
+    errors.AmbiguousPatient: 409,
     errors.ModeNotAllowed: 422,
     errors.PromptTooLong: 422,
     errors.IdempotencyKeyReused: 422,

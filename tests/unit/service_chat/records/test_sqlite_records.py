@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from service_chat.records.ports import RecordStore
-from service_chat.records.sqlite import SCHEMA_VERSION, SqliteRecords, connect, create
+from service_chat.records.sqlite import SqliteRecords
+from service_chat.records.sqlite_file import SCHEMA_VERSION, connect, create
 from service_chat.records.synthetic import MRNS, synthetic_patients
 from serving.errors import DependencyFailed, NotFound
 
