@@ -1,0 +1,150 @@
+"""Records of a FHIR R4 server: finds the patient by their number, reads what belongs to them, maps it.
+
+Opened by `service_chat.wiring` for `RECORDS_BACKEND=fhir`; one client and its connections for the life of the process.
+The searches of a patient run at the same time. Nothing is believed: the patient that comes back must carry the number
+that was asked for, and each resource must say that it is theirs, because there are servers that pass over a search term
+and return everybody. A list that could not be read whole is a failure and never a shorter list: a drug that is missing
+looks like none.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+from typing_extensions import override
+
+from service_chat.errors import AmbiguousPatient
+from service_chat.records.fhir_drugs import DRUG_TYPES, Drugs
+from service_chat.records.fhir_mapping import record_from
+from service_chat.records.fhir_patient import identifiers, replaced
+from service_chat.records.fhir_server import FhirServer, Terms, Tokens
+from service_chat.records.fhir_values import Entry, points_to, reference_of
+from service_chat.records.json_values import JsonObject, text
+from service_chat.records.ports import PatientRecord, RecordStore
+from serving.clock import Clock
+from serving.errors import DependencyFailed, NotFound
+
+T = TypeVar("T")
+
+#: Pages of a list that must be whole; a patient with more is refused rather than cut.
+_MOST_PAGES = 25
+#: Drugs that prescriptions point to and that did not come along.
+_MOST_MEDICATIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FhirConfig:
+    base_url: str  #: FHIR_BASE_URL
+    mrn_system: str  #: FHIR_MRN_SYSTEM; empty: any system
+    timeout_s: float  #: RECORDS_TIMEOUT_SECONDS, for one patient
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    kind: str
+    terms: Terms = ()
+    pages: int = _MOST_PAGES
+    #: More pages than these: True is a failure, False cuts what is oldest.
+    whole: bool = True
+    optional: bool = False
+
+
+_LISTS = (
+    _List("Condition"),
+    _List("AllergyIntolerance"),
+    _List("MedicationRequest", (("_include", "MedicationRequest:medication"),)),
+    _List("MedicationStatement", (("_include", "MedicationStatement:medication"),), optional=True),
+    _List("Observation", (("_sort", "-date"), ("_count", "200")), pages=10, whole=False),
+    _List("Encounter", (("_sort", "-date"), ("_count", "20")), pages=1, whole=False, optional=True),
+    _List("DocumentReference", (("status", "current"), ("_sort", "-date")), pages=1, whole=False, optional=True),
+)
+
+
+class FhirRecords(RecordStore):
+    def __init__(self, config: FhirConfig, tokens: Tokens, client: httpx.AsyncClient, clock: Clock) -> None:
+        """Takes the client over: `aclose` closes it.
+
+        Raises:
+            ValueError: The base address is none.
+        """
+        self._server = FhirServer(config.base_url, tokens, client)
+        self._config, self._client, self._clock = config, client, clock
+
+    @override
+    async def patient(self, mrn: str) -> PatientRecord:
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                patient = await self._found(mrn)
+                entries = await self._all_of(text(patient.get("id")))
+        except TimeoutError:
+            raise DependencyFailed("The FHIR server took too long.", reason="timeout") from None
+        today = self._clock.now().date()
+        # Two thousand resources take a tenth of a second: not on the loop.
+        return await asyncio.to_thread(record_from, mrn, patient, entries, today)
+
+    @override
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def _found(self, mrn: str) -> JsonObject:
+        system = self._config.mrn_system
+        wanted = f"{_escaped(system)}|{_escaped(mrn)}" if system else _escaped(mrn)
+        found = await self._server.search("Patient", (("identifier", wanted), ("_count", "10")), most_pages=1)
+        patients = [entry.resource for entry in found if entry.kind == "Patient"]
+        if any(not _carries(patient, system, mrn) for patient in patients):
+            raise DependencyFailed("The FHIR server returned a patient with another number.")
+        by_id = {text(patient.get("id")): patient for patient in patients if not replaced(patient)}
+        if not by_id:
+            raise NotFound("Patient not found")
+        if len(by_id) > 1:
+            raise AmbiguousPatient(found=len(by_id))
+        return next(iter(by_id.values()))
+
+    async def _all_of(self, patient_id: str) -> list[Entry]:
+        lists = await _together([self._list(each, patient_id) for each in _LISTS])
+        # A server may send an included resource with each page.
+        unique = {(entry.kind, text(entry.resource.get("id"))): entry for found in lists for entry in found}
+        entries = list(unique.values())
+        drugs = Drugs(entries)
+        wanted = drugs.missing(entry.resource for entry in entries if entry.kind in DRUG_TYPES)
+        read = await _together([self._server.read(reference) for reference in wanted[:_MOST_MEDICATIONS]])
+        return entries + [entry for entry in read if entry is not None]
+
+    async def _list(self, which: _List, patient_id: str) -> list[Entry]:
+        count = () if any(name == "_count" for name, _ in which.terms) else (("_count", "100"),)
+        terms = (("patient", patient_id), *which.terms, *count)
+        found = await self._server.search(which.kind, terms, which.pages, which.whole, which.optional)
+        for entry in found:
+            if entry.kind == which.kind and not _is_theirs(entry.resource, patient_id):
+                raise DependencyFailed("The FHIR server returned a resource of another patient.", kind=which.kind)
+        return [entry for entry in found if entry.kind in (which.kind, "Medication")]
+
+
+def _carries(patient: JsonObject, system: str, mrn: str) -> bool:
+    return any(value == mrn and system in ("", of) for of, value in identifiers(patient))
+
+
+def _is_theirs(resource: JsonObject, patient_id: str) -> bool:
+    owner = resource.get("subject") if reference_of(resource.get("subject")) else resource.get("patient")
+    return points_to(owner, "Patient", patient_id)
+
+
+def _escaped(value: str) -> str:
+    """The signs that mean something in a search term stand for themselves behind a backslash."""
+    return "".join(f"\\{sign}" if sign in "\\|,$" else sign for sign in value)
+
+
+async def _together(calls: Sequence[Awaitable[T]]) -> list[T]:
+    """Their results in order. The first that fails ends the others, and its error is the error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_awaited(call)) for call in calls]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _awaited(call: Awaitable[T]) -> T:
+    return await call
