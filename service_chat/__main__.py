@@ -1,6 +1,21 @@
-"""`python -m service_chat` serves on HOST and CHAT_API_PORT; docs/configuration.md lists every variable."""
+"""The command line: `python -m service_chat` serves on HOST and CHAT_API_PORT; `records import`, `records show`.
+
+docs/configuration.md lists every variable. Serving does not import what reads the other commands' arguments.
+"""
+
+import sys
+
+
+def main() -> None:
+    if sys.argv[1:] in ([], ["serve"]):
+        from service_chat.main import run
+
+        run()
+    else:
+        from service_chat.commands.app import app
+
+        app()
+
 
 if __name__ == "__main__":
-    from service_chat.main import run
-
-    run()
+    main()

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 from serving.settings import ServiceSettings
 
 LlmMode = Literal["gguf", "mock", "remote"]
+RecordsBackend = Literal["sqlite", "carepath", "fhir", "none"]
 
 _HOSTED = (
     "The hosted mode is gone: set LLM_MODE=remote with REMOTE_BASE_URL, so that records leave only by your choice."
@@ -93,9 +94,36 @@ class ChatSettings(ServiceSettings):
     remote_model: str = Field("", description="Model name to ask the remote server for.")
     remote_api_key: str = Field("", repr=False, description="Bearer token for the remote server.")
 
+    records_backend: RecordsBackend = Field(
+        "sqlite",
+        description="Where patient records come from: the embedded file, the CarePath API, a FHIR R4 server, or "
+        "nowhere. Not set: `carepath` when DB_API_BASE_URL is.",
+    )
     records_path: Path = Field(
         Path("var/records.sqlite"), description="The embedded patient records; made and filled when absent."
     )
+    records_timeout_seconds: float = Field(
+        10.0, gt=0, le=300, description="Longest that a record API or FHIR server may take for one patient."
+    )
+    db_api_base_url: str = Field(
+        "", description="Base of the CarePath record API: GET {base}/patients/{mrn}/summary is asked."
+    )
+    fhir_base_url: str = Field(
+        "", description="Base of a FHIR R4 server; the pages of its lists must lie at the same scheme, host and port."
+    )
+    fhir_mrn_system: str = Field(
+        "", description="System of the identifier that is the record number. Empty: an identifier of any system."
+    )
+    fhir_token: str = Field("", repr=False, description="Bearer token for the FHIR server, where it does not change.")
+    fhir_client_id: str = Field(
+        "", description="Client id at the FHIR server's authorization server (SMART Backend Services)."
+    )
+    fhir_token_url: str = Field("", description="Where that server gives tokens; must be set with FHIR_CLIENT_ID.")
+    fhir_private_key_file: Path | None = Field(
+        None, description="Private key of that client, PEM or JWK (RSA or EC P-384); must be set with FHIR_CLIENT_ID."
+    )
+    fhir_key_id: str = Field("", description="`kid` of that key. Empty: the one in the JWK, or none.")
+    fhir_scope: str = Field("system/*.read", description="Scopes to ask for with that client, separated by spaces.")
     triage_deadline_seconds: float = Field(
         570.0, gt=0, le=3600, description="Longest a triage may take; below a balancer's idle timeout of 600 s."
     )
@@ -134,9 +162,6 @@ class ChatSettings(ServiceSettings):
         "HF_MAX_NEW_TOKENS": "Replaced by GGUF_MAX_TOKENS.",
         "HF_TEMPERATURE": "Replaced by LLM_TEMPERATURE.",
     }
-    announced: ClassVar[Mapping[str, str]] = {
-        "DB_API_BASE_URL": "The CarePath record API is not read yet; the embedded records answer (RECORDS_PATH).",
-    }
 
     @field_validator("llm_mode", mode="before")
     @classmethod
@@ -150,6 +175,13 @@ class ChatSettings(ServiceSettings):
     def _check_source(cls, value: str) -> str:
         if value and not value.startswith(("hf://", "http://", "https://", "pypi://", "file://")):
             raise ValueError("must begin with hf://, https://, http://, pypi:// or file://")
+        return value
+
+    @field_validator("db_api_base_url", "fhir_base_url", "fhir_token_url")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with https:// or http://")
         return value
 
     @field_validator("allowed_llm_modes", mode="before")
@@ -167,6 +199,7 @@ class ChatSettings(ServiceSettings):
             raise ValueError(
                 "the mode remote (LLM_MODE or ALLOWED_LLM_MODES) needs REMOTE_MODEL: the server's name for its model"
             )
+        self._check_records()
         if self.gguf_path is not None and self.model_source:
             raise ValueError("GGUF_PATH and MODEL_SOURCE both name a model: set one of them")
         if self.gguf_max_tokens >= self.gguf_n_ctx:
@@ -176,6 +209,27 @@ class ChatSettings(ServiceSettings):
         if self.gguf_prefill_chunk_quiet < self.gguf_prefill_chunk:
             raise ValueError("GGUF_PREFILL_CHUNK_QUIET must not be smaller than GGUF_PREFILL_CHUNK")
         return self
+
+    def _check_records(self) -> None:
+        if self.records_source == "carepath" and not self.db_api_base_url:
+            raise ValueError("RECORDS_BACKEND=carepath needs DB_API_BASE_URL")
+        if self.records_source == "fhir" and not self.fhir_base_url:
+            raise ValueError("RECORDS_BACKEND=fhir needs FHIR_BASE_URL")
+        if self.fhir_base_url and "records_backend" not in self.model_fields_set:
+            raise ValueError(
+                "FHIR_BASE_URL has an effect with RECORDS_BACKEND=fhir only: set it, or remove the address"
+            )
+        if self.fhir_client_id and self.fhir_token:
+            raise ValueError("FHIR_TOKEN and FHIR_CLIENT_ID are two ways to one thing: set one of them")
+        if self.fhir_client_id and not (self.fhir_token_url and self.fhir_private_key_file):
+            raise ValueError("FHIR_CLIENT_ID needs FHIR_TOKEN_URL and FHIR_PRIVATE_KEY_FILE")
+
+    @property
+    def records_source(self) -> RecordsBackend:
+        """RECORDS_BACKEND, or what a DB_API_BASE_URL that stands alone asks for."""
+        if self.db_api_base_url and "records_backend" not in self.model_fields_set:
+            return "carepath"
+        return self.records_backend
 
     @property
     def modes(self) -> tuple[LlmMode, ...]:

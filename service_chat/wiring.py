@@ -16,8 +16,8 @@ from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
 from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import hub_model, parse_reference
+from service_chat.record_stores import open_records
 from service_chat.records.ports import PatientRecord, RecordStore
-from service_chat.records.sqlite import SqliteRecords
 from service_chat.routers.admin_model import Swaps
 from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatLane
@@ -92,7 +92,7 @@ class Runtime:
     async def __aenter__(self) -> "Runtime":
         self._begun = time.monotonic()
         await self._stack.enter_async_context(self.lag)
-        self._records.opened = await SqliteRecords.open(self.settings.records_path)
+        self._records.opened = await open_records(self.settings, self.clock)
         self._stack.push_async_callback(self._records.aclose)
         for mode, engine in self._engines.items():
             self._stack.push_async_callback(engine.aclose)

@@ -13,7 +13,7 @@ import httpx
 from typing_extensions import override
 
 from service_chat.records.carepath_mapping import number_in, record_from_summary
-from service_chat.records.fhir_server import bounded, checked_base
+from service_chat.records.http_client import bounded, checked_base
 from service_chat.records.json_values import JsonObject, parse
 from service_chat.records.ports import PatientRecord, RecordStore
 from serving.clock import Clock

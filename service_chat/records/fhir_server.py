@@ -11,11 +11,10 @@ from typing import Protocol
 import httpx
 
 from service_chat.records.fhir_values import Entry, entries
+from service_chat.records.http_client import bounded, checked_base, origin
 from service_chat.records.json_values import JsonObject, objects, parse, text
 from serving.errors import DependencyFailed
 
-#: Of one page. A server that sends more is not taken at its word.
-_MAX_BYTES = 32 * 1024 * 1024
 #: What a server answers that does not have this kind of resource, or not for us.
 _NOT_OFFERED = frozenset({400, 403, 404, 405, 501})
 
@@ -126,7 +125,7 @@ class FhirServer:
             url = httpx.URL(address).join(text(link.get("url")))
         except httpx.InvalidURL:
             raise DependencyFailed("The FHIR server names a next page that is no address.") from None
-        if _origin(url) != _origin(self._base) or url.userinfo:
+        if origin(url) != origin(self._base) or url.userinfo:
             raise DependencyFailed(
                 "The FHIR server's next page lies at another origin than FHIR_BASE_URL; it is not asked for."
             )
@@ -159,36 +158,6 @@ class FhirServer:
             raise DependencyFailed("The FHIR server did not answer.", reason=type(error).__name__) from None
         except ValueError:
             raise DependencyFailed("The FHIR server answered with something that is no JSON.") from None
-
-
-async def bounded(response: httpx.Response, most: int = _MAX_BYTES) -> bytes:
-    """The body. Raises DependencyFailed when it is longer than `most` bytes."""
-    pieces: list[bytes] = []
-    length = 0
-    async for piece in response.aiter_bytes():
-        length += len(piece)
-        if length > most:
-            raise DependencyFailed("The record server's answer is too long.", most_bytes=most)
-        pieces.append(piece)
-    return b"".join(pieces)
-
-
-def checked_base(address: str) -> httpx.URL:
-    """An address without a slash at its end. Raises ValueError when it is none that can be asked."""
-    wrong = "must be an address like https://ehr.example.org/fhir, without user, ? and #"
-    try:
-        url = httpx.URL(address.rstrip("/"))
-    except httpx.InvalidURL as error:
-        raise ValueError(f"{wrong}: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host or not 0 < (url.port or 80) < 65_536:
-        raise ValueError(wrong)
-    if url.query or url.fragment or url.userinfo:
-        raise ValueError(wrong)
-    return url
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int]:
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
 
 
 def _plain(refused: _Refused) -> DependencyFailed:

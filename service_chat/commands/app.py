@@ -1,0 +1,25 @@
+"""All commands as one typer application. `__main__` runs it for every command but `serve`."""
+
+import typer
+
+from service_chat.commands.records import app as records_app
+
+app = typer.Typer(
+    name="service_chat",
+    help="Triage over HTTP, and the patient records it reads.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+# Here for the list of commands alone: `__main__` serves without reading what reads the other commands' arguments.
+@app.command()
+def serve() -> None:
+    """Serve triage until SIGTERM; what no command at all does too."""
+    from service_chat.main import run
+
+    run()
+
+
+app.add_typer(records_app, name="records")
