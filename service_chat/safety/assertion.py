@@ -1,0 +1,294 @@
+"""What a text says of the things that it names: that they are there, or not, or were, or are somebody else's.
+
+`assess` hands over what the lexicon found; every match becomes a `Hit` with an assertion. `data/cues/<language>.toml`
+holds the phrases that decide it, `data/grammar.toml` the small words that bound their reach.
+
+The rule of this room: **when in doubt a thing is present.** A denial reaches forward six words (ten signs), or backward
+four, within its clause; nothing on another line or in another sentence changes an assertion in this one. A denial has
+no reach at all when
+
+- it is part of a symptom's own words ("can't breathe"), or of a phrase that denies nothing (`negation_never`: "not only",
+  "nothing helps"), or of somebody's reassurance (`denial_reported`: "the doctor said it was nothing");
+- a new statement begins between it and the thing, with a comma or without one ("no fever my chest hurts").
+
+Over commas it goes only along a list that an "or" closes: "no fever, chills or rash". Chinese lists have a comma of their
+own (`、`), which never ends one.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from service_chat.safety.findings import Hit
+from service_chat.safety.packaged import Packaged, table, texts
+from service_chat.safety.patterns import Match, Matcher, add_all
+from service_chat.safety.spelling import Speller
+from service_chat.safety.text import Text, is_sign
+from service_chat.safety.values import Assertion
+
+CUES: Final = (
+    "negation_before", "negation_after", "negation_never", "scope_end", "past", "family", "hypothetical", "idiom",
+    "denial_reported",
+)  # fmt: skip
+GRAMMAR: Final = ("or", "restart", "stop", "current", "now")
+
+#: Words, and for Chinese and Japanese signs, over which a cue reaches.
+_BEFORE, _AFTER, _LOOSE = (6, 10), (4, 4), (9, 16)
+_LIST_ITEM = 4
+#: Languages that say their "if" behind what it is about.
+_CONDITION_LAST: Final = frozenset({"ja", "zh", "hi"})
+_LIST_COMMAS: Final = frozenset({",", "\u3001"})
+
+
+def read_cues(data: Packaged, problems: list[str]) -> Matcher:
+    """The cues of every language that has a file, and the grammar; payloads are their keys."""
+    matcher = Matcher()
+    for language in data.names("cues"):
+        path = f"cues/{language}.toml"
+        file = data.read(path, problems)
+        problems.extend(f"{path}: {key}: is missing" for key in CUES if key not in file)
+        for key, patterns in file.items():
+            if key not in CUES:
+                problems.append(f"{path}: {key}: is no cue; there are {', '.join(CUES)}")
+                continue
+            add_all(matcher, language, texts(patterns), key, f"{path}: {key}", problems)
+    path = "grammar.toml"
+    for language, sections in data.read(path, problems).items():
+        for key, patterns in table(sections).items():
+            if key not in GRAMMAR:
+                problems.append(f"{path}: {language}.{key}: is none of {', '.join(GRAMMAR)}")
+                continue
+            add_all(matcher, language, texts(patterns), key, f"{path}: {language}.{key}", problems)
+    return matcher
+
+
+def judge(
+    text: Text, matches: Sequence[Match], cues: Matcher, voices: Sequence[Sequence[str]], speller: Speller
+) -> tuple[Hit, ...]:
+    """Gives every match its assertion.
+
+    Args:
+        voices: for each sentence the languages that it may be written in; only their cues count there.
+    """
+    if not matches:
+        return ()
+    judge_ = _Judge(text, matches, cues.find(text, voices, speller.exact))
+    return tuple(judge_.hit(match) for match in matches)
+
+
+class _Judge:
+    """The cues of one text, laid out so that each hit sees those near it."""
+
+    def __init__(self, text: Text, matches: Sequence[Match], cues: Iterable[Match]) -> None:
+        self._text = text
+        by_kind: dict[str, list[Match]] = defaultdict(list)
+        for cue in cues:
+            by_kind[cue.payload].append(cue)
+        quiet = {
+            word for kind in ("negation_never", "denial_reported") for cue in by_kind[kind]
+            for word in range(cue.first, cue.last + 1)
+        }  # fmt: skip
+        owners: dict[int, list[frozenset[int]]] = defaultdict(list)
+        for match in matches:
+            owned = frozenset(match.words)
+            for word in owned:
+                owners[word].append(owned)
+
+        def denies(cue: Match) -> bool:
+            if any(word in quiet for word in range(cue.first, cue.last + 1)):
+                return False
+            return not any(owned.issuperset(cue.words) for owned in owners.get(cue.first, ()))
+
+        self._cues: Mapping[str, _Row] = {
+            kind: _Row(cue for cue in by_kind[kind] if denies(cue) or not kind.startswith("negation"))
+            for kind in (*CUES, *GRAMMAR)
+        }
+        self._clauses, self._opened = self._cut(by_kind["scope_end"])
+
+    def _cut(self, ends: Sequence[Match]) -> tuple[list[int], dict[int, str]]:
+        """The clause of each word, and what opened each clause: a sign, or a word for those that conjunctions open."""
+        firsts = {cue.first for cue in ends}
+        clauses: list[int] = []
+        opened: dict[int, str] = {}
+        clause, last = 0, -1
+        for at, own in enumerate(self._text.clauses):
+            if own != last and clauses:
+                clause += 1
+                # Several signs may stand together: only a lone comma goes on with a list.
+                opened[clause] = self._text.opened_by.get(own, "") if own == last + 1 else "."
+            if at in firsts:
+                clause += 1
+                opened[clause] = "word"
+            clauses.append(clause)
+            last = own
+        return clauses, opened
+
+    def hit(self, match: Match) -> Hit:
+        return Hit(
+            match.payload, match.language, match.first, match.last, match.words,
+            self._clauses[match.first], self._text.blocks[match.first], self._assertion(match),
+        )  # fmt: skip
+
+    def _assertion(self, hit: Match) -> Assertion:
+        if any(cue.first <= hit.first and hit.last <= cue.last for cue in self._cues["idiom"].near(hit, _LOOSE[1])):
+            return Assertion.IDIOM
+        if self._denied(hit):
+            return Assertion.NEGATED
+        if self._somebody_elses(hit):
+            return Assertion.FAMILY
+        if self._imagined(hit):
+            return Assertion.HYPOTHETICAL
+        if self._over(hit):
+            return Assertion.PAST
+        return Assertion.PRESENT
+
+    # -- denied ------------------------------------------------------------------------------------------------------
+
+    def _denied(self, hit: Match) -> bool:
+        sign = is_sign(self._text.words[hit.first])
+        for cue in self._cues["negation_before"].near(hit, _BEFORE[sign] + 4 * _LIST_ITEM):
+            if self._inside_gap(cue, hit):
+                return True
+            if cue.first >= hit.first or not self._same_sentence(cue, hit):
+                continue
+            if self._clauses[cue.last] >= self._clauses[hit.first]:
+                near = hit.first - cue.last - 1 <= _BEFORE[sign]
+                if near and not self._between(cue.last, hit.first, "restart", "stop"):
+                    return True
+            elif self._same_list(cue, hit):
+                return True
+        for cue in self._cues["negation_after"].near(hit, _AFTER[sign] + 2):
+            if self._inside_gap(cue, hit):
+                return True
+            if cue.last <= hit.last or not self._same_sentence(cue, hit):
+                continue
+            if self._clauses[cue.first] == self._clauses[hit.last]:
+                near = cue.first - hit.last - 1 <= _AFTER[sign]
+                if near and not self._between(hit.last, cue.first, "restart"):
+                    return True
+        return self._answered_no(hit)
+
+    @staticmethod
+    def _inside_gap(cue: Match, hit: Match) -> bool:
+        return hit.first < cue.first and cue.last < hit.last and not set(cue.words) & set(hit.words)
+
+    def _same_sentence(self, cue: Match, hit: Match) -> bool:
+        return self._text.sentences[cue.last] == self._text.sentences[hit.first]
+
+    def _between(self, after: int, before: int, *kinds: str) -> bool:
+        return any(self._cues[kind].any_in(after + 1, before) for kind in kinds)
+
+    def _same_list(self, cue: Match, hit: Match) -> bool:
+        """Whether commas between a denial and a hit only part the items of one list."""
+        first, last = self._clauses[cue.last], self._clauses[hit.first]
+        signs = {self._opened.get(clause, ".") for clause in range(first + 1, last + 1)}
+        if signs == {"\u3001"}:
+            return not self._between(cue.last, hit.first, "restart")
+        if not signs <= _LIST_COMMAS or self._between(cue.last, hit.first, "restart", "stop"):
+            return False
+        ends = self._cues["or"].firsts_from(cue.last + 1)
+        closing = next((at for at in ends if self._clauses[at] >= last), None)
+        if closing is None or self._text.sentences[closing] != self._text.sentences[cue.last]:
+            return False
+        signs = {self._opened.get(clause, ".") for clause in range(last + 1, self._clauses[closing] + 1)}
+        if not signs <= _LIST_COMMAS or self._between(cue.last, closing, "restart", "stop"):
+            return False
+        lengths: dict[int, int] = defaultdict(int)
+        for at in range(cue.last + 1, max(closing, hit.first)):
+            if at != closing:
+                lengths[self._clauses[at]] += 1
+        after = hit.first - closing - 1
+        return max(lengths.values(), default=0) <= _LIST_ITEM + 1 and after <= _LIST_ITEM
+
+    def _answered_no(self, hit: Match) -> bool:
+        """A form that was filled in: "Fever: no"."""
+        answer = self._clauses[hit.last] + 1
+        if self._opened.get(answer) != ":":
+            return False
+        start = hit.last + 1
+        end = start
+        while end < len(self._clauses) and self._clauses[end] == answer:
+            end += 1
+        return end > start and any(
+            cue.first == start and cue.last == end - 1
+            for kind in ("negation_before", "negation_after")
+            for cue in self._cues[kind].near(hit, _LOOSE[0])
+        )
+
+    # -- somebody else's, imagined, over -------------------------------------------------------------------------------
+
+    def _somebody_elses(self, hit: Match) -> bool:
+        for cue in self._near_cues("family", hit):
+            if cue.first <= hit.first:
+                if not self._between(cue.last, hit.first, "restart"):
+                    return True
+            elif cue.first > hit.last and not self._starts_own(cue) and not self._personal(hit):
+                return True
+        return False
+
+    def _starts_own(self, cue: Match) -> bool:
+        """Whether a family cue is followed by something that it speaks of, so that it says nothing of what stood before."""
+        after = cue.last + 1
+        return after < len(self._clauses) and self._clauses[after] == self._clauses[cue.last]
+
+    def _personal(self, hit: Match) -> bool:
+        """Whether the hit's clause speaks in the first person before it."""
+        clause = self._clauses[hit.first]
+        start = bisect_left(self._clauses, clause)
+        return self._between(start - 1, hit.first, "restart")
+
+    def _imagined(self, hit: Match) -> bool:
+        return any(
+            (cue.first < hit.first or cue.language in _CONDITION_LAST) and not self._said_in_clause(hit, "now")
+            for cue in self._near_cues("hypothetical", hit)
+        )
+
+    def _over(self, hit: Match) -> bool:
+        return any(not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit))
+
+    def _near_cues(self, kind: str, hit: Match) -> Iterator[Match]:
+        """Cues in the hit's clause, within reach on either side."""
+        reach = _LOOSE[is_sign(self._text.words[hit.first])]
+        for cue in self._cues[kind].near(hit, reach):
+            before, after = cue.last < hit.first, cue.first > hit.last
+            here = (
+                self._clauses[cue.last] == self._clauses[hit.first]
+                if before
+                else (self._clauses[cue.first] == self._clauses[hit.last])
+            )
+            if (here or not (before or after)) and self._same_sentence(cue, hit):
+                yield cue
+
+    def _said_in_clause(self, hit: Match, kind: str, but: Match | None = None) -> bool:
+        """Whether a word of this kind stands in the hit's clause, other than as part of a cue or of the hit itself."""
+        clause = self._clauses[hit.first]
+        start = bisect_left(self._clauses, clause)
+        end = bisect_left(self._clauses, clause + 1)
+        own = set(hit.words) | (set(but.words) if but else set())
+        return any(
+            not own.issuperset(cue.words)
+            and not (but and cue.first < but.first <= cue.last + 1)  # "I have a" before "history of" is no present
+            for cue in self._cues[kind].within(start, end)
+        )
+
+
+class _Row:
+    """Cues of one kind, in the order of the text."""
+
+    def __init__(self, cues: Iterable[Match]) -> None:
+        self._cues = sorted(cues, key=lambda cue: (cue.first, cue.last))
+        self._firsts = [cue.first for cue in self._cues]
+
+    def within(self, start: int, end: int) -> Sequence[Match]:
+        """Those that begin from one word up to, not including, another."""
+        return self._cues[bisect_left(self._firsts, start) : bisect_left(self._firsts, end)]
+
+    def near(self, hit: Match, reach: int) -> Sequence[Match]:
+        return self.within(hit.first - reach - 6, hit.last + reach + 1)
+
+    def any_in(self, start: int, end: int) -> bool:
+        return any(cue.last < end for cue in self.within(start, end))
+
+    def firsts_from(self, start: int) -> Sequence[int]:
+        return self._firsts[bisect_left(self._firsts, start) :]

@@ -1,0 +1,180 @@
+"""The way in: a text and a record's facts go in, the least acuity that they call for comes out. Pure, and fast.
+
+`services.triage` calls `Ruleset.assess` before anything else happens to a question, on the whole text, whatever state
+the model is in. The rooms are entered once each, in this order:
+
+    text      words, clauses, sentences, with their way back to the original
+    language  which sentence is in which language
+    lexicon   what is named (with `spelling`)
+    assertion what is said of it
+    numbers   what is measured
+    rules     what that means (with `expressions`), and the checks of the record
+    gate      what keeps a harmless answer from being given
+
+The floor is the join of all of it. No step takes away what another found, so neither order nor added text lowers it,
+but for a denial in the same clause. What the text asks of the software has no way in here: injected instructions only
+raise a notice.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from service_chat.safety import gate
+from service_chat.safety.assertion import judge, read_cues
+from service_chat.safety.findings import Findings
+from service_chat.safety.language import Languages, Spoken, read_languages
+from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
+from service_chat.safety.numbers import Numbers, read_numbers
+from service_chat.safety.packaged import Packaged, refuse
+from service_chat.safety.patterns import Matcher
+from service_chat.safety.rules import Fired, Rule, Rules, read_rules
+from service_chat.safety.spelling import Speller, read_speller
+from service_chat.safety.templates import Templates
+from service_chat.safety.text import Text, read
+from service_chat.safety.values import Acuity, Floor, Notice, RecordFacts, RedFlag
+
+#: What another room adds to the rules: red flags from findings and record, and codes for the gate.
+Check = Callable[[Findings, RecordFacts], "Checked"]
+
+_MOST_QUESTIONS: Final = 4
+_INJECTION: Final = "injection_phrase"
+#: An address, a card, a telephone or an insurance number: longer than any dose, date or blood pressure.
+_PRIVATE = re.compile(r"\b[\w.+-]+@[\w-]+\.\w{2,}|(?<![\d/.])\d{3}-\d{2}-\d{4}\b|(?:\+?\d[ \-]?){9,}(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check found."""
+
+    flags: tuple[RedFlag, ...] = ()
+    gate: tuple[str, ...] = ()  #: codes of `gate`
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A floor with everything that led to it; for `check` and for tests."""
+
+    floor: Floor
+    findings: Findings
+    fired: tuple[Fired, ...]
+    nearly: tuple[Rule, ...]
+    spoken: Spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """All that safety knows. Loaded once at start, then shared by every request; nothing in it changes."""
+
+    version: str  #: twelve digits that change with any byte of the data
+    languages: Languages
+    lexicon: Lexicon
+    cues: Matcher
+    speller: Speller
+    numbers: Numbers
+    rules: Rules
+    checks: tuple[Check, ...] = ()
+
+    @classmethod
+    def load(cls, checks: Sequence[Check] = ()) -> "Ruleset":
+        """Reads and checks the packaged data.
+
+        Raises:
+            RulesError: something in it is wrong; `details["problems"]` names all of it.
+        """
+        problems: list[str] = []
+        ruleset = cls.read(problems, checks)
+        refuse(problems)
+        return ruleset
+
+    @classmethod
+    def read(cls, problems: list[str], checks: Sequence[Check] = ()) -> "Ruleset":
+        """What can be read; what can not goes to `problems`, one sentence each."""
+        data = Packaged()
+        concepts = read_concepts(data, problems)
+        lexicon = read_lexicon(data, concepts, problems)
+        cues = read_cues(data, problems)
+        languages = read_languages(data, lexicon.languages, problems)
+        speller = read_speller(data, lexicon.matcher, cues, languages, problems)
+        numbers = read_numbers(data, problems)
+        rules = read_rules(data, concepts, Templates.read(Packaged(), []).questions, problems)
+        return cls(data.version, languages, lexicon, cues, speller, numbers, rules, tuple(checks))
+
+    def assess(self, text: str, facts: RecordFacts | None = None) -> Floor:
+        """The floor of a text. Never raises, whatever the text; a few milliseconds for 8,000 characters."""
+        return self.explain(text, facts).floor
+
+    def explain(self, text: str, facts: RecordFacts | None = None, language: str | None = None) -> Explained:
+        """`assess`, with the way to its result.
+
+        Args:
+            language: look the text up in this language only, whatever it is written in.
+        """
+        known = facts or RecordFacts()
+        words = read(text)
+        spoken = self.languages.tell(words, language)
+        findings = self._find(words, spoken)
+        fired, nearly = self.rules.fired(findings, known)
+        checked = [check(findings, known) for check in self.checks]
+        foreign = gate.unsupported(findings, spoken, self._known(findings, spoken))
+        at_desk = gate.desk(findings, spoken, self.lexicon.concepts)
+        found = gate.codes(findings, spoken, self.lexicon.concepts, known, foreign)
+        codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
+        flags = [flag for each in fired if (flag := each.red_flag(findings)) is not None]
+        flags += [flag for check in checked for flag in check.flags]
+        acuity = max(
+            [gate.least(codes, foreign, at_desk)]
+            + [each.rule.acuity for each in fired]
+            + [flag.acuity for flag in flags]
+        )
+        floor = Floor(
+            acuity=acuity,
+            flags=tuple(sorted(flags, key=lambda flag: (-flag.acuity, flag.rule))),
+            notices=tuple(self._notices(findings, foreign)),
+            language=spoken.language,
+            gate=codes,
+            questions=tuple(_questions(fired, nearly, codes, acuity))[:_MOST_QUESTIONS],
+        )
+        return Explained(floor, findings, tuple(fired), tuple(nearly), spoken)
+
+    def _find(self, text: Text, spoken: Spoken) -> Findings:
+        matches = self.lexicon.find(text, spoken.tongues, self.speller.spellings)
+        hits = judge(text, matches, self.cues, spoken.voices, self.speller)
+        return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
+
+    def _known(self, findings: Findings, spoken: Spoken) -> frozenset[int]:
+        """Words of sentences without a telling word that some lexicon knows all the same."""
+        words = findings.text.words
+        return frozenset(
+            at
+            for sentence in spoken.silent
+            for at in spoken.members[sentence]
+            if any(self.lexicon.matcher.knows(words[at], language) for language in spoken.tongues[sentence])
+        ) | frozenset(at for hit in findings.hits for at in hit.words)
+
+    def _notices(self, findings: Findings, foreign: bool) -> Iterable[Notice]:
+        named = {hit.concept for hit in findings.hits}
+        if findings.text.control_tokens or _INJECTION in named:
+            yield Notice.PROMPT_INJECTION
+        if _PRIVATE.search(findings.text.normal):
+            yield Notice.PRIVACY
+        if gate.OUT_OF_SCOPE in named and not any(self.lexicon.concepts[concept].symptom for concept in named):
+            yield Notice.OUT_OF_SCOPE
+        if foreign:
+            yield Notice.LANGUAGE_UNSUPPORTED
+
+
+def _questions(fired: Sequence[Fired], nearly: Sequence[Rule], codes: Sequence[str], acuity: Acuity) -> Iterable[str]:
+    """What should be asked next: by the gravest rules first, then by those that would make it graver, then to tell at all."""
+    asked: dict[str, None] = {}
+    for each in sorted(fired, key=lambda each: (-each.rule.acuity, each.rule.name)):
+        asked.update(dict.fromkeys(each.rule.questions))
+    for rule in sorted(nearly, key=lambda rule: (-rule.acuity, rule.name)):
+        if rule.acuity > acuity:
+            asked.update(dict.fromkeys(rule.questions))
+    if gate.AGE_UNKNOWN in codes:
+        asked["age"] = None
+    if gate.VAGUE in codes or gate.SYMPTOM_UNRECOGNISED in codes:
+        asked.update({"onset": None, "severity": None})
+    return asked

@@ -1,0 +1,80 @@
+"""`python -m service_chat.safety.check [--language CODE] [TEXT ...]`: is the data right, and what does it make of a text?
+
+For whoever edits `data/`: prints every problem, how much there is, which concepts have no words in which language, and
+for each text every hit with its assertion, every reading, every rule that fired, and the floor. Leaves with 1 when there
+is a problem. The service itself never runs this; it refuses to start with the same problems.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from service_chat.safety.assess import Explained, Ruleset
+from service_chat.safety.packaged import Packaged
+from service_chat.safety.templates import Templates
+from service_chat.safety.values import Flag, RecordFacts
+
+
+def _say(line: str = "") -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _inventory(ruleset: Ruleset) -> None:
+    concepts = ruleset.lexicon.concepts
+    _say(f"ruleset {ruleset.version}: {len(concepts)} concepts, {len(ruleset.rules.rules)} rules")
+    for language, sizes in sorted(ruleset.lexicon.sizes.items()):
+        missing = [name for name in concepts if not sizes.get(name)]
+        some = f", without words for {len(missing)}: {' '.join(missing[:8])}" if missing else ""
+        _say(f"  {language}: {sum(sizes.values())} patterns{some}")
+    named = {rule.flag for rule in ruleset.rules.rules}
+    unused = [flag.value for flag in Flag if flag not in named]
+    if unused:
+        _say(f"  flags that no rule raises: {' '.join(unused)}")
+    used = {concept for rule in ruleset.rules.rules for concept in rule.when.concepts()}
+    idle = [name for name, concept in concepts.items() if name not in used and concept.symptom]
+    if idle:
+        _say(f"  symptoms that no rule asks for ({len(idle)}): {' '.join(idle)}")
+
+
+def _explain(text: str, told: Explained) -> None:
+    findings, floor = told.findings, told.floor
+    _say(f"\n{text}")
+    _say(f"  language {floor.language}; looked up in {[' '.join(tongues) for tongues in told.spoken.tongues]}")
+    for hit in findings.hits:
+        _say(
+            f"  {hit.concept:<24} {hit.assertion.value:<12} {hit.language}  {findings.quote(hit)!r} (clause {hit.clause})"
+        )
+    for reading in findings.readings:
+        _say(f"  {reading.quantity:<24} {reading.value:g}  {findings.text.quote(reading.start, reading.end)!r}")
+    for fired in told.fired:
+        flag = fired.rule.flag.value if fired.rule.flag else "-"
+        _say(f"  -> {fired.rule.acuity.code:<14} {flag:<22} {fired.rule.reference}")
+    for rule in told.nearly[:6]:
+        _say(f"  .. nearly {rule.reference}")
+    _say(
+        f"  = {floor.acuity.code}; flags {[flag.flag.value for flag in floor.flags]}; "
+        f"notices {[notice.value for notice in floor.notices]}; gate {list(floor.gate)}; asks {list(floor.questions)}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; the status to leave with."""
+    parser = argparse.ArgumentParser(prog="python -m service_chat.safety.check", description=__doc__)
+    parser.add_argument("texts", nargs="*", help="texts to explain")
+    parser.add_argument("--language", help="look texts up in this language only")
+    parser.add_argument("--age", type=float, help="age in years, as a record would say it")
+    options = parser.parse_args(arguments)
+    problems: list[str] = []
+    ruleset = Ruleset.read(problems)
+    Templates.read(Packaged(), problems)
+    for problem in problems:
+        _say(f"! {problem}")
+    if not options.texts:
+        _inventory(ruleset)
+    for text in options.texts:
+        _explain(text, ruleset.explain(text, RecordFacts(age_years=options.age), options.language))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""What keeps an answer from `self_care` or `informational`: reasons to let a person look, though no rule fired.
+
+`assess` asks last. A model may find a complaint harmless; with one of these codes nobody tells a patient so on its word.
+
+- `age_unknown`: the record has no birth date
+- `age_out_of_range`: under 2 or over 75, by the record or by the text
+- `high_risk_record`: a pregnancy, a weak immunity, a drug or a disease that makes small things large
+- `language_unsupported`: part of the text is in a language without rules
+- `vague`: "something is wrong" and the like
+- `symptom_unrecognised`: no rule knows what a sentence speaks of
+- `not_checked`: a medicine was asked about that the tables of `record_checks` do not hold
+
+Each code stays when text is added. So the age comes from the record alone, and every sentence has to be recognised by
+itself: were one known complaint enough, a mild cold behind an unknown danger would make it harmless.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from service_chat.safety.findings import Findings, Hit
+from service_chat.safety.language import Spoken
+from service_chat.safety.lexicon import Concept
+from service_chat.safety.text import is_sign
+from service_chat.safety.values import Acuity, Assertion, RecordFacts
+
+AGE_UNKNOWN: Final = "age_unknown"
+AGE_OUT_OF_RANGE: Final = "age_out_of_range"
+HIGH_RISK_RECORD: Final = "high_risk_record"
+LANGUAGE_UNSUPPORTED: Final = "language_unsupported"
+VAGUE: Final = "vague"
+SYMPTOM_UNRECOGNISED: Final = "symptom_unrecognised"
+NOT_CHECKED: Final = "not_checked"
+CODES: Final = (
+    AGE_UNKNOWN, AGE_OUT_OF_RANGE, HIGH_RISK_RECORD, LANGUAGE_UNSUPPORTED, VAGUE, SYMPTOM_UNRECOGNISED, NOT_CHECKED,
+)  # fmt: skip
+
+YOUNGEST, OLDEST = 2, 75
+#: Classes of drugs and conditions with which a small complaint may be none.
+RISKY_DRUGS: Final = frozenset(
+    {
+        "anticoagulant", "insulin", "steroid", "immunosuppressant", "chemotherapy", "biologic", "lithium", "digoxin",
+        "methotrexate", "clozapine", "opioid", "sulfonylurea",
+    }
+)  # fmt: skip
+RISKY_CONDITIONS: Final = frozenset(
+    {
+        "immunodeficiency", "neutropenia", "transplant", "asplenia", "cancer_treatment", "type1_diabetes",
+        "adrenal_insufficiency", "heart_failure", "coronary_disease", "copd", "kidney_failure", "liver_failure",
+        "pregnancy", "sickle_cell", "stroke_history", "clot_history", "haemophilia", "prosthetic_valve",
+    }
+)  # fmt: skip
+#: The concept for "I do not feel right".
+UNWELL: Final = "unwell_vague"
+#: Requests that are not about health at all; `assess` gives a notice for them.
+OUT_OF_SCOPE: Final = "out_of_scope_request"
+
+#: A sentence says something from so many words, or signs, on; below, it is a greeting or a name.
+_WORDS, _SIGNS = 5, 8
+#: So many words that nothing of ours knows, in a sentence that no small word tells, are no typing error any more.
+_STRANGE = 4
+_SPEAKS = 2
+
+
+def unsupported(findings: Findings, spoken: Spoken, known: frozenset[int]) -> bool:
+    """Whether some sentence of more than a word is in no language of ours.
+
+    Args:
+        known: words of the text that some lexicon knows.
+    """
+    for sentence, words in enumerate(spoken.members):
+        if sentence in spoken.foreign and sum(len(findings.text.words[at]) > 1 for at in words) >= _SPEAKS:
+            return True
+        if sentence in spoken.foreign and any(len(findings.text.words[at]) >= 2 * _STRANGE for at in words):
+            return True  # scripts without spaces: one long run is a sentence
+        letters = [at for at in words if not findings.text.words[at].isdigit()]
+        if sentence in spoken.silent and len(letters) >= _STRANGE and not any(at in known for at in letters):
+            return True
+    return False
+
+
+def desk(findings: Findings, spoken: Spoken, concepts: Mapping[str, Concept]) -> bool:
+    """Whether a text is about papers and appointments only: it names some, no symptom, and every sentence is known."""
+    meant = [hit for hit in findings.hits if hit.assertion is not Assertion.IDIOM]
+    papers = any(concepts[hit.concept].admin or hit.concept == OUT_OF_SCOPE for hit in meant)
+    bodily = any(concepts[hit.concept].symptom for hit in meant)
+    return papers and not bodily and not _unrecognised(findings, spoken)
+
+
+def codes(
+    findings: Findings, spoken: Spoken, concepts: Mapping[str, Concept], facts: RecordFacts, foreign: bool
+) -> tuple[str, ...]:
+    """The reasons that hold, in the order of `CODES`; none for questions to the desk."""
+    found: set[str] = set()
+    if foreign:
+        found.add(LANGUAGE_UNSUPPORTED)
+    if not desk(findings, spoken, concepts):
+        if facts.age_years is None:
+            found.add(AGE_UNKNOWN)
+        ages = [*findings.values("age_years"), *([] if facts.age_years is None else [facts.age_years])]
+        if any(not YOUNGEST <= age <= OLDEST for age in ages):
+            found.add(AGE_OUT_OF_RANGE)
+        if _risky(facts):
+            found.add(HIGH_RISK_RECORD)
+        if any(hit.concept == UNWELL for hit in findings.hits):
+            found.add(VAGUE)
+        if _unrecognised(findings, spoken) or not any(concepts[hit.concept].symptom for hit in findings.hits):
+            found.add(SYMPTOM_UNRECOGNISED)
+    return tuple(code for code in CODES if code in found)
+
+
+def least(gate: tuple[str, ...], foreign: bool, at_desk: bool) -> Acuity:
+    """The floor when no rule fired."""
+    if foreign:
+        return Acuity.URGENT  # nobody here can tell what it says
+    if gate:
+        return Acuity.ROUTINE
+    return Acuity.INFORMATIONAL if at_desk else Acuity.SELF_CARE
+
+
+def _risky(facts: RecordFacts) -> bool:
+    return bool(
+        facts.pregnant
+        or RISKY_DRUGS & {name for name, _ in facts.drugs}
+        or RISKY_CONDITIONS & {name for name, _ in facts.conditions}
+    )
+
+
+def _unrecognised(findings: Findings, spoken: Spoken) -> bool:
+    """Whether some sentence says something and no hit stands in it."""
+    recognised = {sentence for hit in findings.hits for sentence in _sentences(findings, hit)}
+    words = findings.text.words
+    return any(
+        sentence not in recognised and len(members) >= (_SIGNS if is_sign(words[members[0]]) else _WORDS)
+        for sentence, members in enumerate(spoken.members)
+        if members
+    )
+
+
+def _sentences(findings: Findings, hit: Hit) -> set[int]:
+    return {findings.text.sentences[at] for at in (hit.first, hit.last)}

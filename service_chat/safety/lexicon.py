@@ -1,0 +1,105 @@
+"""The words of each language for the things that rules speak of.
+
+`data/concepts.toml` says which concepts there are, `data/lexicon/<language>.toml` how people write them: a table from a
+concept to its patterns (`patterns` has the syntax). `assess` looks a text up here; what a text says *of* a hit (present,
+denied, somebody else's) is for `assertion`.
+
+    [concept.hay_fever]
+    gloss = "hay fever"
+    samples = ["hay fever", "pollen allergy"]
+    symptom = true          # about somebody's body, mind or safety
+    admin = false           # about papers; true by default for ids that end in `_question`, but for medicine_question
+    hides = ["fever"]       # hits of these inside a hit of this one are not meant
+
+A concept without words in a language is a hole that nobody sees: `check` prints them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service_chat.safety.packaged import Packaged, table, texts
+from service_chat.safety.patterns import Forms, Match, Matcher, add_all
+from service_chat.safety.text import Text
+
+#: Questions about a medicine are about the body: they go to `record_checks`, never to the desk.
+_NEVER_ADMIN = frozenset({"medicine_question", "lethal_question"})
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A thing that a text can name."""
+
+    name: str
+    gloss: str
+    symptom: bool
+    admin: bool
+    hides: frozenset[str]
+
+
+def read_concepts(data: Packaged, problems: list[str]) -> dict[str, Concept]:
+    """The concepts, by id."""
+    path = "concepts.toml"
+    found: dict[str, Concept] = {}
+    for name, entry in table(data.read(path, problems).get("concept")).items():
+        values = table(entry)
+        gloss, symptom = values.get("gloss"), values.get("symptom")
+        admin = values.get("admin", name.endswith("_question") and name not in _NEVER_ADMIN)
+        if not isinstance(gloss, str) or not isinstance(symptom, bool) or not isinstance(admin, bool):
+            problems.append(f"{path}: {name}: has a gloss, and says with true or false whether it is a symptom")
+            continue
+        hides = frozenset(str(hidden) for hidden in texts(values.get("hides")))
+        found[name] = Concept(name, gloss, symptom, admin, hides)
+    for concept in found.values():
+        problems.extend(
+            f"{path}: {concept.name}: hides {hidden}, which is none"
+            for hidden in sorted(concept.hides)
+            if hidden not in found
+        )
+    return found
+
+
+class Lexicon:
+    """Every language's words. Read once, then shared."""
+
+    def __init__(
+        self, concepts: Mapping[str, Concept], matcher: Matcher, sizes: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        self.concepts = concepts
+        self.matcher = matcher
+        self.sizes = sizes  #: patterns of each concept in each language
+        self._hiders = frozenset(name for name, concept in concepts.items() if concept.hides)
+
+    @property
+    def languages(self) -> frozenset[str]:
+        return frozenset(self.sizes)
+
+    def find(self, text: Text, tongues: Sequence[Sequence[str]], forms: Forms) -> list[Match]:
+        """Matches whose payload is a concept, without those that a longer one hides."""
+        matches = self.matcher.find(text, tongues, forms)
+        hiders = [match for match in matches if match.payload in self._hiders]
+        if not hiders:
+            return matches
+        return [match for match in matches if not any(self._hidden(match, by) for by in hiders)]
+
+    def _hidden(self, match: Match, by: Match) -> bool:
+        inside = by.first <= match.first and match.last <= by.last
+        return inside and match.payload in self.concepts[by.payload].hides
+
+
+def read_lexicon(data: Packaged, concepts: Mapping[str, Concept], problems: list[str]) -> Lexicon:
+    """The words of every language that has a file."""
+    matcher = Matcher()
+    sizes: dict[str, dict[str, int]] = {}
+    for language in data.names("lexicon"):
+        path = f"lexicon/{language}.toml"
+        sizes[language] = {}
+        for name, patterns in data.read(path, problems).items():
+            if name not in concepts:
+                problems.append(f"{path}: {name}: is no concept of concepts.toml")
+                continue
+            if not isinstance(patterns, list):
+                problems.append(f"{path}: {name}: is no list of patterns")
+                continue
+            add_all(matcher, language, patterns, name, f"{path}: {name}", problems)
+            sizes[language][name] = len(patterns)
+    return Lexicon(concepts, matcher, sizes)

@@ -1,0 +1,86 @@
+"""The data files that safety is made of, read once at start, and the error for those that are wrong.
+
+Every loader beside it begins here. Files are read from the package itself (`importlib.resources`), so an installed wheel
+and a checkout behave alike. What is wrong is collected, one sentence each, so that whoever edits data sees all of it at
+once; `Ruleset.load` raises when there is any, and the process does not start with half a safety floor.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from serving.errors import SluiceError
+
+Table = Mapping[str, object]
+
+
+class RulesError(SluiceError):
+    """The packaged safety data is wrong. `details["problems"]` names file and place; it never quotes a patient."""
+
+    code = "rules_invalid"
+    default_message = "The safety rules can not be loaded."
+
+
+class Packaged:
+    """The files under `data/`, and a digest over the bytes of all that were read."""
+
+    def __init__(self) -> None:
+        self._root: Traversable = resources.files(__package__) / "data"
+        self._digests: dict[str, str] = {}
+
+    def names(self, folder: str) -> list[str]:
+        """Stems of the TOML files in a folder, sorted; empty when there is no such folder."""
+        place = self._root / folder
+        if not place.is_dir():
+            return []
+        return sorted(entry.name.removesuffix(".toml") for entry in place.iterdir() if entry.name.endswith(".toml"))
+
+    def read(self, path: str, problems: list[str]) -> Table:
+        """One file's table; empty, with a problem noted, when it is absent or no TOML."""
+        try:
+            content = (self._root / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            problems.append(f"{path}: there is no such file")
+            return {}
+        self._digests[path] = hashlib.sha256(content).hexdigest()
+        try:
+            return tomllib.loads(content.decode("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+            problems.append(f"{path}: {wrong}")
+            return {}
+
+    @property
+    def version(self) -> str:
+        """Twelve hexadecimal digits that change with any byte of what was read."""
+        lines = "".join(f"{path}={digest}\n" for path, digest in sorted(self._digests.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
+def table(value: object) -> Table:
+    """The value as a table; empty when it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def texts(value: object) -> list[object]:
+    """The entries of a list; empty when it is none. Whether each is a text is for whoever reads it to complain of."""
+    return list(value) if isinstance(value, list) else []
+
+
+def text_items(values: Table) -> Iterator[tuple[str, str]]:
+    """The entries of a table that are texts."""
+    for key, value in values.items():
+        if isinstance(value, str):
+            yield key, value
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """
+    Raises:
+        RulesError: there is a problem.
+    """
+    found = list(problems)
+    if found:
+        shown = "; ".join(found[:5])
+        raise RulesError(f"The safety rules can not be loaded: {shown}", problems=found)

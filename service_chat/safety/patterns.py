@@ -1,0 +1,274 @@
+"""The pattern language of the lexicon and the cues, and the matcher that finds thousands of patterns in one walk.
+
+A pattern is written as people write, words with a space between them:
+
+- `word*` begins a word, `*word` ends one, `*word*` stands anywhere in one
+- `a|b|c` is one of several words in one place; each of them may have its stars
+- `..` is a gap of at most three words (six signs in Chinese and Japanese)
+- `#` is a number in figures
+
+Chinese and Japanese patterns are plain runs of signs, since their words have no space between them; `a|b` there is one
+of several runs. Patterns are folded like texts (`text.fold`): accents and case in them are for the eye.
+
+`lexicon` and `assertion` each keep a `Matcher`. A trie rather than one regular expression: a search costs what
+the text is long, however many patterns there are, and it tells which words of a match were meant and which filled a gap.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from service_chat.safety.text import Text, fold, is_sign, split_words
+
+#: Written without spaces between words.
+SPACELESS = frozenset({"zh", "ja"})
+
+_GAP, _GAP_SIGNS = 3, 6
+_MOST_VARIANTS = 64
+#: Letters of a word that stars are looked for in: a word of a thousand letters has half a million pieces.
+_LONGEST = 40
+
+
+class PatternError(ValueError):
+    """A pattern that says nothing or too much. `lexicon` and `assertion` add file and key, and raise `RulesError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One word of a pattern: any of these, written with their stars; or a gap before the next."""
+
+    options: tuple[str, ...]
+    gap: bool = False  #: a gap stands before it
+
+    @property
+    def key(self) -> str:
+        return f"{'..' if self.gap else ''}{'|'.join(self.options)}"
+
+
+def parse(pattern: str, language: str) -> list[tuple[Place, ...]]:
+    """A pattern in words; several when an alternative has several words itself.
+
+    Raises:
+        PatternError: nothing in it, or too many variants.
+    """
+    variants: list[list[Place]] = [[]]
+    gap = False
+    signs = language in SPACELESS
+    for piece in pattern.replace("..", " .. ").replace("…", " .. ").split():
+        if piece == "..":
+            gap = bool(variants[0])  # at an end it says nothing
+            continue
+        grown: list[list[Place]] = []
+        for option_words in _options(piece, signs):
+            places = [Place(options, gap and n == 0) for n, options in enumerate(option_words)]
+            grown.extend([*variant, *places] for variant in variants)
+        if not grown:
+            raise PatternError(f"no word in {piece!r}")
+        if len(grown) > _MOST_VARIANTS:
+            raise PatternError("too many variants; write several patterns")
+        variants, gap = grown, False
+    if not variants[0]:
+        raise PatternError("nothing to find")
+    return [tuple(variant) for variant in variants]
+
+
+def _options(piece: str, signs: bool) -> Iterator[list[tuple[str, ...]]]:
+    """The alternatives of one piece: all that are one word together, each that is several by itself."""
+    single: list[str] = []
+    for option in piece.split("|"):
+        if option == "#":
+            single.append("#")
+            continue
+        words = split_words(option.strip("*"))
+        if not words:
+            continue
+        if not signs:
+            if option.startswith("*"):
+                words[0] = f"*{words[0]}"
+            if option.endswith("*"):
+                words[-1] = f"{words[-1]}*"
+        if len(words) == 1:
+            single.append(words[0])
+        else:
+            yield [(word,) for word in words]
+    if single:
+        yield [tuple(dict.fromkeys(single))]
+
+
+class Match(NamedTuple):
+    """A pattern found. Words are counted from 0; `words` are those that the pattern names, without what fills a gap."""
+
+    payload: str
+    language: str
+    first: int
+    last: int
+    words: tuple[int, ...]
+
+
+@dataclass(slots=True, eq=False)
+class _Node:
+    known: dict[str, "_Node"] = field(default_factory=dict)  #: place's key to node; equal places share one
+    literal: dict[str, list["_Node"]] = field(default_factory=dict)
+    starred: dict[str, list["_Node"]] = field(default_factory=dict)
+    gap: "_Node | None" = None
+    payloads: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class _Tongue:
+    """One language's patterns."""
+
+    root: _Node = field(default_factory=_Node)
+    literals: set[str] = field(default_factory=set)
+    prefixes: set[str] = field(default_factory=set)
+    suffixes: set[str] = field(default_factory=set)
+    infixes: set[str] = field(default_factory=set)
+    numbers: bool = False
+
+    def stars(self, word: str) -> list[str]:
+        """The starred words of patterns that this word fits."""
+        found: list[str] = []
+        if self.numbers and word.isdigit():
+            found.append("#")
+        word = word[:_LONGEST]
+        if self.prefixes:
+            found.extend(f"{word[:n]}*" for n in range(1, len(word) + 1) if word[:n] in self.prefixes)
+        if self.suffixes:
+            found.extend(f"*{word[n:]}" for n in range(len(word)) if word[n:] in self.suffixes)
+        if self.infixes:
+            pieces = {word[a:b] for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
+            found.extend(f"*{piece}*" for piece in pieces & self.infixes)
+        return found
+
+
+#: The spellings under which a word of a text is looked up in a language, itself first.
+Forms = Callable[[str, str], Sequence[str]]
+
+
+class Matcher:
+    """Patterns of many languages. Filled once at start, then only read, from any thread."""
+
+    def __init__(self) -> None:
+        self._tongues: dict[str, _Tongue] = {}
+        self.patterns = 0
+
+    @property
+    def languages(self) -> frozenset[str]:
+        return frozenset(self._tongues)
+
+    def add(self, language: str, pattern: str, payload: str) -> None:
+        """Adds one pattern that finds `payload`.
+
+        Raises:
+            PatternError: see `parse`.
+        """
+        variants = parse(pattern, language)
+        tongue = self._tongues.setdefault(language, _Tongue())
+        for places in variants:
+            node = tongue.root
+            for place in places:
+                node = self._grow(tongue, node, place)
+            if payload not in node.payloads:
+                node.payloads.append(payload)
+        self.patterns += 1
+
+    @staticmethod
+    def _grow(tongue: _Tongue, node: _Node, place: Place) -> _Node:
+        if place.gap:
+            node.gap = node.gap or _Node()
+            node = node.gap
+        key = "|".join(place.options)
+        if key in node.known:
+            return node.known[key]
+        child = node.known[key] = _Node()
+        for option in place.options:
+            if option == "#":
+                tongue.numbers = True
+                node.starred.setdefault("#", []).append(child)
+            elif "*" not in option:
+                tongue.literals.add(option)
+                node.literal.setdefault(option, []).append(child)
+            else:
+                kinds = {(True, False): tongue.suffixes, (False, True): tongue.prefixes, (True, True): tongue.infixes}
+                kinds[option.startswith("*"), option.endswith("*")].add(option.strip("*"))
+                node.starred.setdefault(option, []).append(child)
+        return child
+
+    def vocabulary(self, language: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Whole words and beginnings of words that a language's patterns know."""
+        tongue = self._tongues.get(language, _Tongue())
+        return frozenset(tongue.literals), frozenset(tongue.prefixes)
+
+    def knows(self, word: str, language: str) -> bool:
+        """Whether some pattern of the language has a place for this word."""
+        tongue = self._tongues.get(language)
+        return tongue is not None and (word in tongue.literals or bool(tongue.stars(word)))
+
+    def find(self, text: Text, tongues: Sequence[Sequence[str]], forms: Forms) -> list[Match]:
+        """Every pattern in the text, in order of its words.
+
+        Args:
+            tongues: for each sentence the languages to look in.
+        """
+        found: list[Match] = []
+        seen: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+        def spellings(at: int, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+            word = text.words[at]
+            key = (word, language)
+            if key not in seen or at in text.twins:
+                every = tuple(forms(word, language))
+                if at in text.twins:
+                    every = (*every, *forms(text.twins[at], language))
+                tongue = self._tongues[language]
+                seen[key] = every, tuple(star for form in every for star in tongue.stars(form))
+            return seen[key]
+
+        def steps(node: _Node, at: int, language: str) -> Iterator[_Node]:
+            literals, stars = spellings(at, language)
+            for form in literals:
+                if form in node.literal:
+                    yield from node.literal[form]
+            if node.starred:
+                for star in stars:
+                    if star in node.starred:
+                        yield from node.starred[star]
+
+        def walk(node: _Node, words: tuple[int, ...], language: str) -> None:
+            first, last = words[0], words[-1]
+            found.extend(Match(payload, language, first, last, words) for payload in node.payloads)
+            after = last + 1
+            if after == len(text.words) or text.blocks[after] != text.blocks[first]:
+                return
+            if node.literal or node.starred:
+                for child in steps(node, after, language):
+                    walk(child, (*words, after), language)
+            if node.gap is not None:
+                reach = _GAP_SIGNS if is_sign(text.words[last]) else _GAP
+                for at in range(after, min(after + reach + 1, len(text.words))):
+                    if text.blocks[at] != text.blocks[first]:
+                        break
+                    for child in steps(node.gap, at, language):
+                        walk(child, (*words, at), language)
+
+        for at, sentence in enumerate(text.sentences):
+            for language in tongues[sentence]:
+                if language in self._tongues:
+                    root = self._tongues[language].root
+                    for child in steps(root, at, language):
+                        walk(child, (at,), language)
+        return list(dict.fromkeys(found))
+
+
+def add_all(
+    matcher: Matcher, language: str, patterns: Iterable[object], payload: str, where: str, problems: list[str]
+) -> None:
+    """Adds a list as it stands in a data file; what is wrong with it goes to `problems`, one sentence each."""
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            problems.append(f"{where}: {pattern!r} is no text")
+            continue
+        try:
+            matcher.add(language, pattern, payload)
+        except PatternError as wrong:
+            problems.append(f"{where}: {fold(pattern)!r}: {wrong}")
