@@ -9,7 +9,7 @@ PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos load bench \
-        bench-predict bench-triage docs tools images changelog clean
+        bench-predict bench-triage eval docs tools images changelog clean
 
 help: ## List what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ bench-predict: setup ## Measure /predict beside Mosec, LitServe and others; fail
 
 bench-triage: setup ## Measure the chat service beside its peers; fails when a floor is missed (BENCH_ARGS)
 	@$(PY) -m bench.triage $(BENCH_ARGS)
+
+eval: setup ## Judge the triage by vignettes: under- and over-triage, recall; fails when a bound breaks (EVAL_ARGS)
+	@$(PY) -m scripts.evaluation $(EVAL_ARGS)
 
 docs: setup ## Write docs/configuration.md from the settings
 	@$(PY) -m scripts.configuration_page
