@@ -76,7 +76,7 @@ def show(
     for line in context.about:
         typer.echo(line)
     for item in context.items:
-        typer.echo(f"{item.id:>4}  {item.date or '':<10}  {item.text}  [{item.source}]")
+        typer.echo(f"{item.id:>4}  {item.date.isoformat() if item.date else '':<10}  {item.text}  [{item.source}]")
 
 
 async def _context(mrn: str) -> Context:

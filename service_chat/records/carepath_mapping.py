@@ -207,7 +207,7 @@ def _private(patient: JsonObject, summary: JsonObject) -> Private:
     names += [text(patient.get(key)) for key in ("first_name", "last_name", "full_name")]
     address = patient.get("address")
     others = [text(patient.get("mrn")), text(address)]
-    others += [text(as_object(address).get(key)) for key in ("line1", "line2", "street", "zip")]
+    others += [text(as_object(address).get(key)) for key in ("line1", "line2", "street", "city", "zip")]
     others += [text(patient.get(key)) for key in ("phone", "email", "ssn", "_id")]
     others += [text(claim.get("payer")) for claim in objects(_either(summary, "recent_claims", "claims"))]
     born = text(*(patient.get(key) for key in _BIRTH))

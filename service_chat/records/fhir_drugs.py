@@ -29,7 +29,8 @@ class Drugs:
         for entry in entries:
             if entry.kind == "Medication":
                 self._by_reference[f"Medication/{text(entry.resource.get('id'))}"] = entry.resource
-                self._by_reference[entry.full_url] = entry.resource
+                if entry.full_url:
+                    self._by_reference[entry.full_url] = entry.resource
 
     def taken(self, resource: JsonObject) -> Iterator[Medication]:
         """The drug, if it is one that is taken or on hold."""
@@ -64,6 +65,8 @@ class Drugs:
         return name or _ingredients(found) or UNNAMED, code[0] if code else None
 
     def _resolved(self, resource: JsonObject, reference: str) -> JsonObject:
+        if not reference:
+            return {}
         if reference.startswith("#"):
             held = (each for each in objects(resource.get("contained")) if each.get("id") == reference[1:])
             return next(held, {})

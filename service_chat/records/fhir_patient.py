@@ -83,7 +83,7 @@ def _private(patient: JsonObject) -> Private:
     others = [value for _, value in identifiers(patient)]
     others += [text(each.get("value")) for each in objects(patient.get("telecom"))]
     for address in objects(patient.get("address")):
-        others += [*_texts(address.get("line")), text(address.get("text")), text(address.get("postalCode"))]
+        others += [*_texts(address.get("line")), *(text(address.get(key)) for key in ("text", "city", "postalCode"))]
     return Private(tuple(filter(None, names)), (*filter(None, others), *written_dates(text(patient.get("birthDate")))))
 
 

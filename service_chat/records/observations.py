@@ -70,6 +70,8 @@ _GUESSES = {"Body temperature": ("cel", "[degf]"), "Oxygen saturation": ("%", "1
 
 #: The newest, and the one before it: it says where the newest is going.
 _MOST_OF_A_LAB = 2
+#: Percentiles: a rank among other children, not a measurement of this one.
+_NOT_READ = frozenset({"8289-1", "77606-2", "59576-9", "8303-0", "8336-0"})
 #: Names that patients' letters use, for codes whose own name is a sentence.
 _SHORT: Mapping[str, str] = {
     **dict.fromkeys(("33914-3", "48642-3", "48643-1", "62238-1", "88293-6", "98979-8", "69405-9"), "eGFR"),
@@ -90,6 +92,8 @@ def sorted_out(readings: Iterable[Reading]) -> tuple[tuple[Observation, ...], tu
     vitals: dict[str, list[Observation]] = defaultdict(list)
     labs: dict[str, list[Observation]] = defaultdict(list)
     for reading in readings:
+        if _NOT_READ.intersection(reading.loincs):
+            continue
         known = known_vital(reading.loincs)
         found = _vital(reading, known) if known is not None else _as_named(reading)
         if found is not None:

@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from service_chat.records.fhir_server import Tokens
 from service_chat.records.http_client import bounded, checked_base
-from service_chat.records.json_values import number, parse, text
+from service_chat.records.json_values import number, objects, parse, text
 from serving.clock import Clock
 from serving.errors import DependencyFailed
 
@@ -85,7 +85,7 @@ class SmartTokens(Tokens):
     async def _fetched(self) -> tuple[str, float]:
         now = int(self._clock.now().timestamp())
         who = self._config.client_id
-        claims = {
+        claims: dict[str, str | int] = {
             "iss": who,
             "sub": who,
             "aud": self._url,
@@ -139,20 +139,20 @@ def signer(key_file: Path, key_id: str) -> Sign:
             key = kind.import_key(_jwk(data) or data)
         except (JoseError, ValueError, TypeError):
             continue
-        if not key.is_private:
-            raise ValueError(f"{key_file} holds a public key; the private one signs")
         kid = key_id or key.kid
         header = {"alg": algorithm, "typ": "JWT", **({"kid": kid} if kid else {})}
-        break
-    else:
-        raise ValueError(f"{key_file} holds no RSA or EC key, PEM or JWK")
-    return lambda claims: jwt.encode(header, dict(claims), key, algorithms=[algorithm])
+        try:
+            jwt.encode(header, {}, key, algorithms=[algorithm])
+        except (JoseError, ValueError):  # a public key, another curve, too few bits
+            break
+        return lambda claims: jwt.encode(header, dict(claims), key, algorithms=[algorithm])
+    raise ValueError(f"{key_file} holds no private RSA or EC P-384 key, PEM or JWK")
 
 
-def _jwk(data: str) -> dict[str, object] | None:
-    """The key of a JSON file, or of a set of one."""
+def _jwk(data: str) -> dict[str, str | list[str]] | None:
+    """The key of a JSON file, or the first of a set."""
     if not data.lstrip().startswith("{"):
         return None
-    found = dict(parse(data.encode()))
-    keys = found.get("keys")
-    return dict(keys[0]) if isinstance(keys, list) and keys and isinstance(keys[0], dict) else found
+    found = parse(data.encode())
+    key = next(objects(found.get("keys")), found)
+    return {name: value for name, value in key.items() if isinstance(value, str)}
