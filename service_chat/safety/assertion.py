@@ -23,7 +23,7 @@ from typing import Final
 from service_chat.safety.findings import Hit
 from service_chat.safety.packaged import Packaged, table, texts
 from service_chat.safety.patterns import Match, Matcher, add_all
-from service_chat.safety.spelling import Speller
+from service_chat.safety.spelling import exact
 from service_chat.safety.text import Text, is_sign
 from service_chat.safety.values import Assertion
 
@@ -31,6 +31,7 @@ CUES: Final = (
     "negation_before", "negation_after", "negation_never", "scope_end", "past", "family", "hypothetical", "idiom",
     "denial_reported",
 )  # fmt: skip
+_TURNING: Final = ("negation_before", "negation_after", "past", "family", "hypothetical", "idiom")
 GRAMMAR: Final = ("or", "restart", "stop", "current", "now")
 
 #: Words, and for Chinese and Japanese signs, over which a cue reaches.
@@ -63,9 +64,7 @@ def read_cues(data: Packaged, problems: list[str]) -> Matcher:
     return matcher
 
 
-def judge(
-    text: Text, matches: Sequence[Match], cues: Matcher, voices: Sequence[Sequence[str]], speller: Speller
-) -> tuple[Hit, ...]:
+def judge(text: Text, matches: Sequence[Match], cues: Matcher, voices: Sequence[Sequence[str]]) -> tuple[Hit, ...]:
     """Gives every match its assertion.
 
     Args:
@@ -73,7 +72,7 @@ def judge(
     """
     if not matches:
         return ()
-    judge_ = _Judge(text, matches, cues.find(text, voices, speller.exact))
+    judge_ = _Judge(text, matches, cues.find(text, voices, exact))
     return tuple(judge_.hit(match) for match in matches)
 
 
@@ -104,6 +103,11 @@ class _Judge:
             kind: _Row(cue for cue in by_kind[kind] if denies(cue) or not kind.startswith("negation"))
             for kind in (*CUES, *GRAMMAR)
         }
+        #: Sentences in which anything could be other than present.
+        self._touched = frozenset(
+            sentence for kind in _TURNING for cue in by_kind[kind]
+            for sentence in (text.sentences[cue.first], text.sentences[cue.last])
+        )  # fmt: skip
         self._clauses, self._opened = self._cut(by_kind["scope_end"])
 
     def _cut(self, ends: Sequence[Match]) -> tuple[list[int], dict[int, str]]:
@@ -131,6 +135,9 @@ class _Judge:
         )  # fmt: skip
 
     def _assertion(self, hit: Match) -> Assertion:
+        sentences = self._text.sentences
+        if sentences[hit.first] not in self._touched and sentences[hit.last] not in self._touched:
+            return Assertion.PRESENT
         if any(cue.first <= hit.first and hit.last <= cue.last for cue in self._cues["idiom"].near(hit, _LOOSE[1])):
             return Assertion.IDIOM
         if self._denied(hit):

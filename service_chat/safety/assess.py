@@ -30,7 +30,7 @@ from service_chat.safety.numbers import Numbers, read_numbers
 from service_chat.safety.packaged import Packaged, refuse
 from service_chat.safety.patterns import Matcher
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
-from service_chat.safety.spelling import Speller, read_speller
+from service_chat.safety.spelling import Speller, Spelling, read_speller
 from service_chat.safety.templates import Templates
 from service_chat.safety.text import Text, read
 from service_chat.safety.values import Acuity, Floor, Notice, RecordFacts, RedFlag
@@ -77,28 +77,28 @@ class Ruleset:
     checks: tuple[Check, ...] = ()
 
     @classmethod
-    def load(cls, checks: Sequence[Check] = ()) -> "Ruleset":
-        """Reads and checks the packaged data.
+    def load(cls, checks: Sequence[Check] = (), data: Packaged | None = None) -> "Ruleset":
+        """Reads and checks the data, the packaged one if no other is given.
 
         Raises:
             RulesError: something in it is wrong; `details["problems"]` names all of it.
         """
         problems: list[str] = []
-        ruleset = cls.read(problems, checks)
+        ruleset = cls.read(problems, checks, data)
         refuse(problems)
         return ruleset
 
     @classmethod
-    def read(cls, problems: list[str], checks: Sequence[Check] = ()) -> "Ruleset":
+    def read(cls, problems: list[str], checks: Sequence[Check] = (), data: Packaged | None = None) -> "Ruleset":
         """What can be read; what can not goes to `problems`, one sentence each."""
-        data = Packaged()
+        data = data or Packaged()
         concepts = read_concepts(data, problems)
         lexicon = read_lexicon(data, concepts, problems)
         cues = read_cues(data, problems)
         languages = read_languages(data, lexicon.languages, problems)
         speller = read_speller(data, lexicon.matcher, cues, languages, problems)
         numbers = read_numbers(data, problems)
-        rules = read_rules(data, concepts, Templates.read(Packaged(), []).questions, problems)
+        rules = read_rules(data, concepts, Templates.read(data, []).questions, problems)
         return cls(data.version, languages, lexicon, cues, speller, numbers, rules, tuple(checks))
 
     def assess(self, text: str, facts: RecordFacts | None = None) -> Floor:
@@ -139,8 +139,8 @@ class Ruleset:
         return Explained(floor, findings, tuple(fired), tuple(nearly), spoken)
 
     def _find(self, text: Text, spoken: Spoken) -> Findings:
-        matches = self.lexicon.find(text, spoken.tongues, self.speller.spellings)
-        hits = judge(text, matches, self.cues, spoken.voices, self.speller)
+        matches = self.lexicon.find(text, spoken.tongues, Spelling(self.speller).forms)
+        hits = judge(text, matches, self.cues, spoken.voices)
         return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
 
     def _known(self, findings: Findings, spoken: Spoken) -> frozenset[int]:

@@ -44,6 +44,7 @@ _PRESSURE = re.compile(
     r"(?<![\d/.])(\d{2,3})\s*(?:/|\\|over|sobre|por|sur|su|zu|auf|na|на|على|比)\s*(\d{2,3})(?![\d/])"
 )
 _STOP = re.compile(r"[!?\n]|\.(?!\d)")
+_SAYS = re.compile(r"[^\d\s.,:;()-]")
 _MACRO = re.compile(r"\{([A-Z_]+)\}")
 
 
@@ -111,6 +112,8 @@ class Numbers:
             right = right[: stop.start()] if stop else right
             stops = [stop.end() for stop in _STOP.finditer(left)]
             left = left[stops[-1] :] if stops else left
+            if not _SAYS.search(left) and not _SAYS.search(right):
+                continue
             for entry in self._entries:
                 value = entry.value(figure, left, right)
                 if value is not None:

@@ -24,10 +24,14 @@ class RulesError(SluiceError):
 
 
 class Packaged:
-    """The files under `data/`, and a digest over the bytes of all that were read."""
+    """The files under `data/`, and a digest over the bytes of all that were read.
 
-    def __init__(self) -> None:
-        self._root: Traversable = resources.files(__package__) / "data"
+    Args:
+        root: another folder of the same shape; tests bring small ones.
+    """
+
+    def __init__(self, root: Traversable | None = None) -> None:
+        self._root: Traversable = resources.files(__package__) / "data" if root is None else root
         self._digests: dict[str, str] = {}
 
     def names(self, folder: str) -> list[str]:

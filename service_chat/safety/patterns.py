@@ -205,59 +205,93 @@ class Matcher:
         return tongue is not None and (word in tongue.literals or bool(tongue.stars(word)))
 
     def find(self, text: Text, tongues: Sequence[Sequence[str]], forms: Forms) -> list[Match]:
-        """Every pattern in the text, in order of its words.
+        """Every pattern in the text, in order of its words; where languages agree, the first one's.
 
         Args:
             tongues: for each sentence the languages to look in.
         """
-        found: list[Match] = []
-        seen: dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]] = {}
-
-        def spellings(at: int, language: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-            word = text.words[at]
-            key = (word, language)
-            if key not in seen or at in text.twins:
-                every = tuple(forms(word, language))
-                if at in text.twins:
-                    every = (*every, *forms(text.twins[at], language))
-                tongue = self._tongues[language]
-                seen[key] = every, tuple(star for form in every for star in tongue.stars(form))
-            return seen[key]
-
-        def steps(node: _Node, at: int, language: str) -> Iterator[_Node]:
-            literals, stars = spellings(at, language)
-            for form in literals:
-                if form in node.literal:
-                    yield from node.literal[form]
-            if node.starred:
-                for star in stars:
-                    if star in node.starred:
-                        yield from node.starred[star]
-
-        def walk(node: _Node, words: tuple[int, ...], language: str) -> None:
-            first, last = words[0], words[-1]
-            found.extend(Match(payload, language, first, last, words) for payload in node.payloads)
-            after = last + 1
-            if after == len(text.words) or text.blocks[after] != text.blocks[first]:
-                return
-            if node.literal or node.starred:
-                for child in steps(node, after, language):
-                    walk(child, (*words, after), language)
-            if node.gap is not None:
-                reach = _GAP_SIGNS if is_sign(text.words[last]) else _GAP
-                for at in range(after, min(after + reach + 1, len(text.words))):
-                    if text.blocks[at] != text.blocks[first]:
-                        break
-                    for child in steps(node.gap, at, language):
-                        walk(child, (*words, at), language)
-
+        found: dict[tuple[str, int, int], Match] = {}
+        searches = {
+            language: _Search(text, language, self._tongues[language], forms)
+            for language in set().union(*tongues)
+            if language in self._tongues
+        }
         for at, sentence in enumerate(text.sentences):
             for language in tongues[sentence]:
-                if language in self._tongues:
-                    root = self._tongues[language].root
-                    for child in steps(root, at, language):
-                        walk(child, (at,), language)
-        return list(dict.fromkeys(found))
+                search = searches.get(language)
+                if search is not None and (beginnings := search.beginnings(at)):
+                    for match in search.from_here(beginnings, at):
+                        found.setdefault((match.payload, match.first, match.last), match)
+        return list(found.values())
+
+
+class _Search:
+    """One language's patterns in one text. What a word begins is remembered, since most words begin nothing."""
+
+    def __init__(self, text: Text, language: str, tongue: _Tongue, forms: Forms) -> None:
+        self._text = text
+        self._language = language
+        self._tongue = tongue
+        self._forms = forms
+        self._spellings: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._beginnings: dict[str, list[_Node]] = {}
+
+    def beginnings(self, at: int) -> list[_Node]:
+        """The nodes behind a pattern's first word, for patterns that can begin here."""
+        word = self._text.words[at]
+        known = self._beginnings.get(word)
+        if known is None or at in self._text.twins:
+            known = self._beginnings[word] = self._steps(self._tongue.root, at)
+        return known
+
+    def from_here(self, beginnings: Sequence[_Node], at: int) -> list[Match]:
+        """Every match that begins at a word."""
+        matches: list[Match] = []
+        text, language = self._text, self._language
+        block, count = text.blocks[at], len(text.words)
+        # A stack: recursion would cost a frame a word.
+        ahead: list[tuple[_Node, tuple[int, ...]]] = [(node, (at,)) for node in beginnings]
+        while ahead:
+            node, words = ahead.pop()
+            last = words[-1]
+            for payload in node.payloads:
+                matches.append(Match(payload, language, at, last, words))
+            after = last + 1
+            if after >= count or text.blocks[after] != block:
+                continue
+            if node.literal or node.starred:
+                ahead.extend((child, (*words, after)) for child in self._steps(node, after))
+            if node.gap is not None:
+                reach = _GAP_SIGNS if is_sign(text.words[last]) else _GAP
+                for place in range(after, min(after + reach + 1, count)):
+                    if text.blocks[place] != block:
+                        break
+                    ahead.extend((child, (*words, place)) for child in self._steps(node.gap, place))
+        return matches
+
+    def _steps(self, node: _Node, at: int) -> list[_Node]:
+        """The nodes that a word leads to."""
+        word = self._text.words[at]
+        known = self._spellings.get(word)
+        if known is None or at in self._text.twins:
+            known = self._spellings[word] = self._look(at)
+        literals, stars = known
+        reached: list[_Node] = []
+        for form in literals:
+            if form in node.literal:
+                reached.extend(node.literal[form])
+        if node.starred:
+            for star in stars:
+                if star in node.starred:
+                    reached.extend(node.starred[star])
+        return reached
+
+    def _look(self, at: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        every = tuple(self._forms(self._text.words[at], self._language))
+        twin = self._text.twins.get(at)
+        if twin is not None:
+            every = (*every, *self._forms(twin, self._language))
+        return every, tuple(star for form in every for star in self._tongue.stars(form))
 
 
 def add_all(

@@ -1,8 +1,8 @@
 """Under which spellings a word is looked up: as it is, without its contraction or its drawl, and repaired.
 
 `assess` hands this to the lexicon. Repairs go to words that the lexicon knows and nowhere else, never to a small word, and
-never to one that could deny something: a typing error may find a symptom, it must not explain one away. That is why the
-cues are looked up by `exact`.
+never to one that could deny something: a typing error may find a symptom, it must not explain one away. That is why
+the cues are looked up by `exact`.
 
 A repair changes one letter in words of five to seven letters and two in longer ones (a swap of neighbours is one change),
 and keeps the first letter, which people rarely get wrong. Candidates come from an index of words with letters left out
@@ -12,12 +12,13 @@ and keeps the first letter, which people rarely get wrong. Candidates come from 
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from service_chat.safety.language import Languages
 from service_chat.safety.packaged import Packaged, table, text_items
-from service_chat.safety.patterns import Matcher
+from service_chat.safety.patterns import SPACELESS, Matcher
 from service_chat.safety.text import fold
 
 _LEAST, _LONG, _MOST = 5, 8, 24  #: letters: below no repair, from here two changes, above no word
@@ -76,13 +77,28 @@ def _keys(word: str, most: int) -> set[str]:
 
 
 class Index:
-    """Words by what is left of them. Sorted arrays of hashes: a table of half a million texts would weigh 100 MB."""
+    """Words of all languages by what is left of them.
 
-    def __init__(self, words: Iterable[str], stems: Iterable[str]) -> None:
-        kinds = [(word, False) for word in sorted(set(words))] + [(stem, True) for stem in sorted(set(stems))]
-        self._words = [(word, stem, _mask(word)) for word, stem in kinds if _LEAST <= len(word) <= _MOST]
+    Sorted arrays of hashes: as a table of texts this would weigh 100 MB. One index rather than one a language, since a
+    sentence that tells no language is looked up in all of them.
+    """
+
+    def __init__(self, words: Mapping[str, set[str]], stems: Mapping[str, set[str]]) -> None:
+        """
+        Args:
+            words: whole words, each with its languages.
+            stems: beginnings of words, each with its languages.
+        """
+        kinds = [(word, False, words[word]) for word in sorted(words)] + [
+            (stem, True, stems[stem]) for stem in sorted(stems)
+        ]
+        self._words = [
+            (word, stem, _mask(word), frozenset(languages))
+            for word, stem, languages in kinds
+            if _LEAST <= len(word) <= _MOST
+        ]
         pairs = sorted(
-            (hash(key), at) for at, (word, _, _) in enumerate(self._words) for key in _keys(word, self.changes(word))
+            (hash(key), at) for at, (word, *_) in enumerate(self._words) for key in _keys(word, self.changes(word))
         )
         self._hashes = array("q", (pair[0] for pair in pairs))
         self._at = array("l", (pair[1] for pair in pairs))
@@ -91,20 +107,24 @@ class Index:
     def changes(word: str) -> int:
         return 1 if len(word) < _LONG else 2
 
-    def near(self, word: str) -> Iterator[str]:
-        """The known words that this may be meant as, the nearest only; for a beginning of a word, that beginning."""
+    def near(self, word: str) -> dict[str, list[str]]:
+        """By language, the known words that this may be meant as, the nearest only.
+
+        For a known beginning of a word it is that beginning.
+        """
         most = self.changes(word)
         mask = _mask(word)
-        found: list[tuple[int, str]] = []
+        found: list[tuple[int, str, frozenset[str]]] = []
+        hashes, places = self._hashes, self._at
         tried: set[int] = set()
         for key in _keys(word, most):
             hashed = hash(key)
-            place = bisect_left(self._hashes, hashed)
-            while place < len(self._hashes) and self._hashes[place] == hashed:
-                tried.add(self._at[place])
+            place = bisect_left(hashes, hashed)
+            while place < len(hashes) and hashes[place] == hashed:
+                tried.add(places[place])
                 place += 1
         for at in tried:
-            known, stem, known_mask = self._words[at]
+            known, stem, known_mask, languages = self._words[at]
             if known[0] != word[0]:
                 continue
             limit = min(most, self.changes(known))
@@ -113,60 +133,84 @@ class Index:
                     heads = {word[: len(known) + more] for more in range(-1, 2)}
                     best = min(distance(head, known, limit) for head in heads)
                     if best <= limit:
-                        found.append((best, known))
+                        found.append((best, known, languages))
             elif (known_mask ^ mask).bit_count() <= 2 * limit and (best := distance(word, known, limit)) <= limit:
-                found.append((best, known))
-        nearest = min((best for best, _ in found), default=0)
-        return (known for best, known in sorted(found) if best == nearest)
+                found.append((best, known, languages))
+        nearest: dict[str, tuple[int, list[str]]] = {}
+        for best, known, languages in sorted(found, key=lambda each: each[:2]):
+            for language in languages:
+                least, words = nearest.setdefault(language, (best, []))
+                if best == least:
+                    words.append(known)
+        return {language: words for language, (_, words) in nearest.items()}
 
 
 class Speller:
-    """Spellings of words, by language. Built once at start, then only read."""
+    """What words may be short for or meant as. Built once at start, then only read; texts use a `Spelling` each."""
 
-    def __init__(
-        self, lexicon: Matcher, cues: Matcher, languages: Languages, common: Mapping[str, frozenset[str]]
-    ) -> None:
-        self._lexicon = lexicon
-        self._languages = languages
-        self._common = frozenset().union(*common.values())
-        self._indexes: dict[str, Index] = {}
-        for language in lexicon.languages & {*languages.latin, "ru"}:
+    def __init__(self, lexicon: Matcher, cues: Matcher, languages: Languages, common: frozenset[str]) -> None:
+        self.lexicon = lexicon
+        words: dict[str, set[str]] = defaultdict(set)
+        stems: dict[str, set[str]] = defaultdict(set)
+        for language in lexicon.languages - SPACELESS:
             denying, _ = cues.vocabulary(language)
-            words, stems = lexicon.vocabulary(language)
-            forbidden = denying | self._common
-            self._indexes[language] = Index(
-                (word for word in words if word.isalpha() and word not in forbidden and not languages.is_small(word)),
-                (stem for stem in stems if stem.isalpha() and stem not in denying),
-            )
+            known, beginnings = lexicon.vocabulary(language)
+            for word in known - denying - common:
+                if word.isalpha() and not languages.is_small(word):
+                    words[word].add(language)
+            for stem in beginnings - denying:
+                if stem.isalpha():
+                    stems[stem].add(language)
+        self.index = Index(words, stems)
+        self._languages = languages
+        self._common = common
 
-    def exact(self, word: str, language: str) -> Sequence[str]:
-        """The word, and what it is short for."""
-        if language == "en" and word in CONTRACTIONS:
-            return (word, CONTRACTIONS[word])
-        return (word,)
+    def is_meant(self, word: str) -> bool:
+        """Whether a word is left as it is: small or common words are spelled as meant."""
+        return word in self._common or self._languages.is_small(word)
 
-    def spellings(self, word: str, language: str) -> Sequence[str]:
+
+def exact(word: str, language: str) -> Sequence[str]:
+    """A word and what it is short for, nothing guessed: cues are looked up so."""
+    if language == "en" and word in CONTRACTIONS:
+        return (word, CONTRACTIONS[word])
+    return (word,)
+
+
+class Spelling:
+    """The spellings of one text's words. It remembers them, so it is thrown away with the text."""
+
+    def __init__(self, speller: Speller) -> None:
+        self._speller = speller
+        self._near: dict[str, dict[str, list[str]]] = {}
+
+    def forms(self, word: str, language: str) -> Sequence[str]:
         """Every form under which the lexicon of a language should look a word up, the word itself first."""
-        if len(word) == 1 or not word.isalnum() and "'" not in word:
-            return (word,)
-        forms = list(self.exact(word, language))
+        lexicon = self._speller.lexicon
+        if len(word) == 1 or (not word.isalnum() and "'" not in word):
+            return exact(word, language)
+        forms = list(exact(word, language))
         if word.endswith("'s"):
             forms.append(word[:-2])
-        if len(word) > _MOST or any(self._lexicon.knows(form, language) for form in forms):
+        if len(word) > _MOST or any(lexicon.knows(form, language) for form in forms):
             return forms
         forms.extend(self._other_ways(word, language))
-        if any(self._lexicon.knows(form, language) for form in forms):
+        if language in SPACELESS or any(lexicon.knows(form, language) for form in forms):
             return forms
-        index = self._indexes.get(language)
-        if index is None or self._languages.is_small(word) or word in self._common:
+        if self._speller.is_meant(word):
             return forms
-        for form in list(forms):
+        for form in tuple(forms):
             if len(form) >= _LEAST and form.isalpha():
-                forms.extend(index.near(form))
+                forms.extend(self._meant(form).get(language, ()))
                 swapped = form[1] + form[0] + form[2:]
-                if self._lexicon.knows(swapped, language):
+                if lexicon.knows(swapped, language):
                     forms.append(swapped)
         return list(dict.fromkeys(forms))
+
+    def _meant(self, word: str) -> dict[str, list[str]]:
+        if word not in self._near:
+            self._near[word] = self._speller.index.near(word)
+        return self._near[word]
 
     @staticmethod
     def _other_ways(word: str, language: str) -> Iterator[str]:
@@ -184,5 +228,5 @@ class Speller:
 def read_speller(data: Packaged, lexicon: Matcher, cues: Matcher, languages: Languages, problems: list[str]) -> Speller:
     """`languages.toml` lists the common words that are left alone."""
     file = data.read("languages.toml", problems)
-    common = {language: frozenset(fold(words).split()) for language, words in text_items(table(file.get("common")))}
+    common = frozenset(word for _, words in text_items(table(file.get("common"))) for word in fold(words).split())
     return Speller(lexicon, cues, languages, common)

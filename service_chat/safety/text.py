@@ -17,7 +17,6 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 #: Written one sign a word, without spaces: Han, kana. Each sign is a word here, so one matcher serves every script.
 CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
@@ -72,7 +71,6 @@ _LATIN = re.compile(r"[a-z]")
 _DAKUTEN = {"\u3099": "\u3099", "\u309a": "\u309a", "\uff9e": "\u3099", "\uff9f": "\u309a"}
 
 
-@lru_cache(maxsize=8192)
 def _plain(char: str) -> str:
     """One character as it is compared: folded, without accents; nothing at all for what can not be seen."""
     if char in _FIXED:
@@ -99,19 +97,34 @@ def _is_vowel_sign(char: str) -> bool:
     return "\u0900" <= char <= "\u0fff" or "\u1000" <= char <= "\u109f" or "\u1780" <= char <= "\u17ff"
 
 
+class _Table(dict[int, str]):
+    """Characters as they are compared, for `str.translate`; filled as they are met."""
+
+    def __missing__(self, code: int) -> str:
+        return self.setdefault(code, _plain(chr(code)))
+
+
+_TABLE = _Table()
+_RUNS = re.compile(r"[ -~]+|.", re.DOTALL)
+
+
 def _normalise(original: str) -> tuple[str, list[int] | None]:
     """The text as it is compared, and for each of its characters the place in the original; None: the same place."""
-    if original.isascii() and original.isprintable():
-        return original.lower().replace("`", "'"), None
+    met = set(original)
+    if not met & _DAKUTEN.keys() and all(len(_TABLE[ord(char)]) == 1 for char in met):
+        return original.translate(_TABLE), None
     out: list[str] = []
     origin: list[int] = []
-    for at, char in enumerate(original):
-        if char in _DAKUTEN and out:  # half-width and decomposed kana carry their marks behind them
-            out[-1] = unicodedata.normalize("NFC", out[-1] + _DAKUTEN[char])[:1]
-            continue
-        for part in _plain(char):
-            out.append(part)
-            origin.append(at)
+    for run in _RUNS.finditer(original):
+        piece, at = run.group(), run.start()
+        if len(piece) > 1:
+            out.append(piece.translate(_TABLE))
+            origin.extend(range(at, run.end()))
+        elif piece in _DAKUTEN and out:  # half-width and decomposed kana carry their marks behind them
+            out[-1] = out[-1][:-1] + unicodedata.normalize("NFC", out[-1][-1:] + _DAKUTEN[piece])[:1]
+        elif plain := _TABLE[ord(piece)]:
+            out.append(plain)
+            origin.extend([at] * len(plain))
     return "".join(out), origin
 
 
