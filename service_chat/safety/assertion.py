@@ -61,6 +61,7 @@ def read_cues(data: Packaged, problems: list[str]) -> Matcher:
                 problems.append(f"{path}: {language}.{key}: is none of {', '.join(GRAMMAR)}")
                 continue
             add_all(matcher, language, texts(patterns), key, f"{path}: {language}.{key}", problems)
+    matcher.seal()
     return matcher
 
 

@@ -102,4 +102,5 @@ def read_lexicon(data: Packaged, concepts: Mapping[str, Concept], problems: list
                 continue
             add_all(matcher, language, patterns, name, f"{path}: {name}", problems)
             sizes[language][name] = len(patterns)
+    matcher.seal()
     return Lexicon(concepts, matcher, sizes)

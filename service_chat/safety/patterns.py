@@ -27,6 +27,7 @@ _GAP, _GAP_SIGNS = 3, 6
 _MOST_VARIANTS = 64
 #: Letters of a word that stars are looked for in: a word of a thousand letters has half a million pieces.
 _LONGEST = 40
+_DRAWER = 3
 
 
 class PatternError(ValueError):
@@ -114,16 +115,30 @@ class _Node:
     payloads: list[str] = field(default_factory=list)
 
 
+_EMPTY: dict[str, list[_Node]] = {}
+_EMPTY_KNOWN: dict[str, _Node] = {}
+_NOTHING: list[str] = []
+
+
 @dataclass(slots=True, eq=False)
 class _Tongue:
-    """One language's patterns."""
+    """One language's patterns. Starred words lie in drawers by their first or last letters, so few are tried."""
 
     root: _Node = field(default_factory=_Node)
     literals: set[str] = field(default_factory=set)
-    prefixes: set[str] = field(default_factory=set)
-    suffixes: set[str] = field(default_factory=set)
+    prefixes: dict[str, set[str]] = field(default_factory=dict)
+    suffixes: dict[str, set[str]] = field(default_factory=dict)
     infixes: set[str] = field(default_factory=set)
     numbers: bool = False
+
+    def add_star(self, option: str) -> None:
+        bare = option.strip("*")
+        if option.startswith("*") and option.endswith("*"):
+            self.infixes.add(bare)
+        elif option.startswith("*"):
+            self.suffixes.setdefault(bare[-_DRAWER:], set()).add(bare)
+        else:
+            self.prefixes.setdefault(bare[:_DRAWER], set()).add(bare)
 
     def stars(self, word: str) -> list[str]:
         """The starred words of patterns that this word fits."""
@@ -131,13 +146,16 @@ class _Tongue:
         if self.numbers and word.isdigit():
             found.append("#")
         word = word[:_LONGEST]
-        if self.prefixes:
-            found.extend(f"{word[:n]}*" for n in range(1, len(word) + 1) if word[:n] in self.prefixes)
-        if self.suffixes:
-            found.extend(f"*{word[n:]}" for n in range(len(word)) if word[n:] in self.suffixes)
-        if self.infixes:
-            pieces = {word[a:b] for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
-            found.extend(f"*{piece}*" for piece in pieces & self.infixes)
+        for size in range(1, _DRAWER + 1):
+            stems = self.prefixes.get(word[:size])
+            if stems:
+                found.extend(f"{stem}*" for stem in stems if len(stem) >= size and word.startswith(stem))
+            endings = self.suffixes.get(word[-size:])
+            if endings:
+                found.extend(f"*{ending}" for ending in endings if word.endswith(ending))
+            if size >= len(word):
+                break
+        found.extend(f"*{piece}*" for piece in self.infixes if piece in word)
         return found
 
 
@@ -189,15 +207,27 @@ class Matcher:
                 tongue.literals.add(option)
                 node.literal.setdefault(option, []).append(child)
             else:
-                kinds = {(True, False): tongue.suffixes, (False, True): tongue.prefixes, (True, True): tongue.infixes}
-                kinds[option.startswith("*"), option.endswith("*")].add(option.strip("*"))
+                tongue.add_star(option)
                 node.starred.setdefault(option, []).append(child)
         return child
+
+    def seal(self) -> None:
+        """Drops what only building needs. Empty tables are shared: the collector walks over every object that there is."""
+        ahead = [tongue.root for tongue in self._tongues.values()]
+        while ahead:
+            node = ahead.pop()
+            ahead.extend(node.known.values())
+            if node.gap is not None:
+                ahead.append(node.gap)
+            node.known = _EMPTY_KNOWN
+            node.literal = node.literal or _EMPTY
+            node.starred = node.starred or _EMPTY
+            node.payloads = node.payloads or _NOTHING
 
     def vocabulary(self, language: str) -> tuple[frozenset[str], frozenset[str]]:
         """Whole words and beginnings of words that a language's patterns know."""
         tongue = self._tongues.get(language, _Tongue())
-        return frozenset(tongue.literals), frozenset(tongue.prefixes)
+        return frozenset(tongue.literals), frozenset().union(*tongue.prefixes.values())
 
     def knows(self, word: str, language: str) -> bool:
         """Whether some pattern of the language has a place for this word."""
@@ -226,14 +256,14 @@ class Matcher:
 
 
 class _Search:
-    """One language's patterns in one text. What a word begins is remembered, since most words begin nothing."""
+    """One language's patterns in one text. What a word leads to is remembered, since most words lead nowhere."""
 
     def __init__(self, text: Text, language: str, tongue: _Tongue, forms: Forms) -> None:
         self._text = text
         self._language = language
         self._tongue = tongue
         self._forms = forms
-        self._spellings: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+        self._looked: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
         self._beginnings: dict[str, list[_Node]] = {}
 
     def beginnings(self, at: int) -> list[_Node]:
@@ -241,57 +271,68 @@ class _Search:
         word = self._text.words[at]
         known = self._beginnings.get(word)
         if known is None or at in self._text.twins:
-            known = self._beginnings[word] = self._steps(self._tongue.root, at)
+            known = self._beginnings[word] = []
+            self._step(self._tongue.root, at, known)
         return known
 
     def from_here(self, beginnings: Sequence[_Node], at: int) -> list[Match]:
         """Every match that begins at a word."""
         matches: list[Match] = []
-        text, language = self._text, self._language
-        block, count = text.blocks[at], len(text.words)
+        text = self._text
+        blocks, block, count = text.blocks, text.blocks[at], len(text.words)
         # A stack: recursion would cost a frame a word.
         ahead: list[tuple[_Node, tuple[int, ...]]] = [(node, (at,)) for node in beginnings]
+        reached: list[_Node] = []
         while ahead:
             node, words = ahead.pop()
             last = words[-1]
             for payload in node.payloads:
-                matches.append(Match(payload, language, at, last, words))
+                matches.append(Match(payload, self._language, at, last, words))
             after = last + 1
-            if after >= count or text.blocks[after] != block:
+            if after >= count or blocks[after] != block:
                 continue
             if node.literal or node.starred:
-                ahead.extend((child, (*words, after)) for child in self._steps(node, after))
+                self._step(node, after, reached)
+                if reached:
+                    ahead.extend([(child, (*words, after)) for child in reached])
+                    reached.clear()
             if node.gap is not None:
                 reach = _GAP_SIGNS if is_sign(text.words[last]) else _GAP
                 for place in range(after, min(after + reach + 1, count)):
-                    if text.blocks[place] != block:
+                    if blocks[place] != block:
                         break
-                    ahead.extend((child, (*words, place)) for child in self._steps(node.gap, place))
+                    self._step(node.gap, place, reached)
+                    if reached:
+                        ahead.extend([(child, (*words, place)) for child in reached])
+                        reached.clear()
         return matches
 
-    def _steps(self, node: _Node, at: int) -> list[_Node]:
-        """The nodes that a word leads to."""
+    def _step(self, node: _Node, at: int, reached: list[_Node]) -> None:
+        """Adds the nodes that a word leads to."""
         word = self._text.words[at]
-        known = self._spellings.get(word)
-        if known is None or at in self._text.twins:
-            known = self._spellings[word] = self._look(at)
-        literals, stars = known
-        reached: list[_Node] = []
-        for form in literals:
-            if form in node.literal:
-                reached.extend(node.literal[form])
-        if node.starred:
-            for star in stars:
+        looked = self._looked.get(word)
+        if looked is None or at in self._text.twins:
+            looked = self._looked[word] = self._look(at)
+        literal = node.literal
+        for form in looked[0]:
+            if form in literal:
+                reached.extend(literal[form])
+        if looked[1] and node.starred:
+            for star in looked[1]:
                 if star in node.starred:
                     reached.extend(node.starred[star])
-        return reached
 
     def _look(self, at: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        every = tuple(self._forms(self._text.words[at], self._language))
+        """The forms of a word that patterns may name, and the starred words that it fits."""
+        every = list(self._forms(self._text.words[at], self._language))
         twin = self._text.twins.get(at)
         if twin is not None:
-            every = (*every, *self._forms(twin, self._language))
-        return every, tuple(star for form in every for star in self._tongue.stars(form))
+            every.extend(self._forms(twin, self._language))
+        literals = self._tongue.literals
+        return (
+            tuple([form for form in every if form in literals]),
+            tuple([star for form in every for star in self._tongue.stars(form)]),
+        )
 
 
 def add_all(

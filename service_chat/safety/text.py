@@ -28,7 +28,6 @@ _ELIDED = r"(?:l|d|j|n|s|c|m|t|qu|un|all|dell|nell|sull|dall|quest|dov|cos)'(?=\
 _SCAN = re.compile(
     rf"([{CJK}]|[{_MARKED}]+|{_ELIDED}|{_LETTER}+(?:'{_LETTER}+)*)|(\n|\.+|[!?;:,()\[\]\u2014\u3001|]|\s--?\s)"
 )
-_HAN = re.compile(rf"[{CJK}]")
 
 #: Words of chat templates. Other text in angle brackets stays, since a symptom may stand there.
 _CONTROL = re.compile(
@@ -243,4 +242,4 @@ def split_words(text: str) -> list[str]:
 
 def is_sign(word: str) -> bool:
     """Whether a word is one Chinese or Japanese sign."""
-    return len(word) == 1 and _HAN.match(word) is not None
+    return len(word) == 1 and ("\u3005" <= word <= "\u9fff" or word >= "\uf900")  # asked of every word: no pattern
