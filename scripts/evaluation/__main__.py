@@ -26,8 +26,7 @@ from scripts.evaluation.service import ServiceAnswers
 from scripts.evaluation.vignettes import FOLDER, BadVignette, Vignette, load
 from scripts.loopback import ServiceFailed, running
 from service_chat.records.sqlite_file import create
-from service_chat.safety.assess import Ruleset
-from service_chat.safety.facts import FactTables
+from service_chat.safety.packaged import RulesError
 
 #: The same acuity and the same flags, this many times. Our own floor.
 RUNS = 3
@@ -99,11 +98,11 @@ def answering(asked: Asked, vignettes: Sequence[Vignette], today: date) -> Itera
             ):
                 yield ServiceAnswers(client)
     else:
-        yield FloorAnswers(Ruleset.load(), FactTables.load(), today)
+        yield FloorAnswers.load(today)
 
 
 def evaluate(asked: Asked) -> int:
-    """Raises BadVignette, NoAnswer and ServiceFailed."""
+    """Raises BadVignette, NoAnswer, RulesError and ServiceFailed."""
     vignettes = load(asked.folder)
     cases = semigran.load(asked.semigran) if asked.semigran is not None else ()
     everything = [*vignettes, *(case.vignette for case in cases)]
@@ -130,6 +129,9 @@ def main(arguments: Sequence[str]) -> int:
         return evaluate(asked)
     except BadVignette as error:
         print(error, file=sys.stderr)
+        return 2
+    except RulesError as error:
+        print(error, *error.details.get("problems", ()), sep="\n", file=sys.stderr)
         return 2
     except (NoAnswer, ServiceFailed) as error:
         print(error, file=sys.stderr)

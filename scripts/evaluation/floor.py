@@ -4,6 +4,7 @@ The first of the two answerers; `service` is the other. Called by `__main__`.
 """
 
 from datetime import date
+from typing import Self
 
 from typing_extensions import override
 
@@ -11,11 +12,22 @@ from scripts.evaluation.outcomes import Answerer, Outcome
 from scripts.evaluation.vignettes import Vignette
 from service_chat.safety.assess import Ruleset
 from service_chat.safety.facts import FactTables, facts_of
+from service_chat.safety.record_checks import Tables
 
 
 class FloorAnswers(Answerer):
     def __init__(self, ruleset: Ruleset, tables: FactTables, today: date) -> None:
         self._ruleset, self._tables, self._today = ruleset, tables, today
+
+    @classmethod
+    def load(cls, today: date) -> Self:
+        """The packaged rules with the checks of the record.
+
+        Raises:
+            RulesError: They contradict themselves.
+        """
+        tables = Tables.load()
+        return cls(Ruleset.load([tables.check]), tables.facts, today)
 
     @override
     def answer(self, vignette: Vignette) -> Outcome:
