@@ -18,11 +18,12 @@ own (`、`), which never ends one.
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from service_chat.safety.findings import Hit
 from service_chat.safety.packaged import Packaged, table, texts
-from service_chat.safety.patterns import Match, Matcher, add_all
+from service_chat.safety.patterns import Match, Matcher, PatternError, add_all, parse
 from service_chat.safety.spelling import exact
 from service_chat.safety.text import Text, is_sign
 from service_chat.safety.values import Assertion
@@ -42,9 +43,18 @@ _CONDITION_LAST: Final = frozenset({"ja", "zh", "hi"})
 _LIST_COMMAS: Final = frozenset({",", "\u3001"})
 
 
-def read_cues(data: Packaged, problems: list[str]) -> Matcher:
-    """The cues of every language that has a file, and the grammar; payloads are their keys."""
+class Cues:
+    """The cues of every language, and the words that can begin a denial."""
+
+    def __init__(self, matcher: Matcher, negators: Mapping[str, frozenset[str]]) -> None:
+        self.matcher = matcher  #: payloads are the keys of the data files
+        self.negators = negators
+
+
+def read_cues(data: Packaged, problems: list[str]) -> Cues:
+    """The cues of every language that has a file, and the grammar."""
     matcher = Matcher()
+    negators: dict[str, frozenset[str]] = {}
     for language in data.names("cues"):
         path = f"cues/{language}.toml"
         file = data.read(path, problems)
@@ -54,6 +64,8 @@ def read_cues(data: Packaged, problems: list[str]) -> Matcher:
                 problems.append(f"{path}: {key}: is no cue; there are {', '.join(CUES)}")
                 continue
             add_all(matcher, language, texts(patterns), key, f"{path}: {key}", problems)
+        denying = [*texts(file.get("negation_before")), *texts(file.get("negation_after"))]
+        negators[language] = frozenset(word for pattern in denying for word in _beginnings(str(pattern), language))
     path = "grammar.toml"
     for language, sections in data.read(path, problems).items():
         for key, patterns in table(sections).items():
@@ -62,10 +74,16 @@ def read_cues(data: Packaged, problems: list[str]) -> Matcher:
                 continue
             add_all(matcher, language, texts(patterns), key, f"{path}: {language}.{key}", problems)
     matcher.seal()
-    return matcher
+    return Cues(matcher, negators)
 
 
-def judge(text: Text, matches: Sequence[Match], cues: Matcher, voices: Sequence[Sequence[str]]) -> tuple[Hit, ...]:
+def _beginnings(pattern: str, language: str) -> Iterator[str]:
+    with suppress(PatternError):  # noted by `add_all`
+        for places in parse(pattern, language):
+            yield from (option.strip("*") for option in places[0].options)
+
+
+def judge(text: Text, matches: Sequence[Match], cues: Cues, voices: Sequence[Sequence[str]]) -> tuple[Hit, ...]:
     """Gives every match its assertion.
 
     Args:
@@ -73,7 +91,7 @@ def judge(text: Text, matches: Sequence[Match], cues: Matcher, voices: Sequence[
     """
     if not matches:
         return ()
-    judge_ = _Judge(text, matches, cues.find(text, voices, exact))
+    judge_ = _Judge(text, matches, cues.matcher.find(text, voices, exact))
     return tuple(judge_.hit(match) for match in matches)
 
 
@@ -214,14 +232,11 @@ class _Judge:
         answer = self._clauses[hit.last] + 1
         if self._opened.get(answer) != ":":
             return False
-        start = hit.last + 1
-        end = start
-        while end < len(self._clauses) and self._clauses[end] == answer:
-            end += 1
-        return end > start and any(
+        start, end = bisect_left(self._clauses, answer), bisect_left(self._clauses, answer + 1)
+        return any(
             cue.first == start and cue.last == end - 1
             for kind in ("negation_before", "negation_after")
-            for cue in self._cues[kind].near(hit, _LOOSE[0])
+            for cue in self._cues[kind].within(start, end)
         )
 
     # -- somebody else's, imagined, over -------------------------------------------------------------------------------

@@ -22,13 +22,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from service_chat.safety import gate
-from service_chat.safety.assertion import judge, read_cues
+from service_chat.safety.assertion import Cues, judge, read_cues
 from service_chat.safety.findings import Findings
 from service_chat.safety.language import Languages, Spoken, read_languages
 from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
 from service_chat.safety.numbers import Numbers, read_numbers
 from service_chat.safety.packaged import Packaged, refuse
-from service_chat.safety.patterns import Matcher
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
 from service_chat.safety.spelling import Speller, Spelling, read_speller
 from service_chat.safety.templates import Templates
@@ -70,7 +69,7 @@ class Ruleset:
     version: str  #: twelve digits that change with any byte of the data
     languages: Languages
     lexicon: Lexicon
-    cues: Matcher
+    cues: Cues
     speller: Speller
     numbers: Numbers
     rules: Rules
@@ -96,7 +95,7 @@ class Ruleset:
         lexicon = read_lexicon(data, concepts, problems)
         cues = read_cues(data, problems)
         languages = read_languages(data, lexicon.languages, problems)
-        speller = read_speller(data, lexicon.matcher, cues, languages, problems)
+        speller = read_speller(data, lexicon.matcher, cues.negators, languages, problems)
         numbers = read_numbers(data, problems)
         rules = read_rules(data, concepts, Templates.read(data, []).questions, problems)
         return cls(data.version, languages, lexicon, cues, speller, numbers, rules, tuple(checks))

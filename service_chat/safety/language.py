@@ -90,7 +90,7 @@ class Languages:
             ours = {language: score for language, score in scores.items() if language in self.supported}
             best = max(ours.values(), default=0.0)
             likely = tuple(sorted(language for language, score in ours.items() if score >= _CLOSE * best and score > 0))
-            latin = any(text.words[at].isascii() and not text.words[at].isdigit() or at in text.twins for at in words)
+            latin = any((text.words[at].isascii() and not text.words[at].isdigit()) or at in text.twins for at in words)
             others = max((score for name, score in scores.items() if name not in self.supported), default=0.0)
             if others > _FOREIGN_LEAD * best and others >= (1 if best == 0 else 2):
                 foreign.add(sentence)

@@ -4,8 +4,8 @@
 never to one that could deny something: a typing error may find a symptom, it must not explain one away. That is why
 the cues are looked up by `exact`.
 
-A repair changes one letter in words of five to seven letters and two in longer ones (a swap of neighbours is one change),
-and keeps the first letter, which people rarely get wrong. Candidates come from an index of words with letters left out
+A repair changes one letter in words of five to seven letters and two in longer ones (a swap of neighbours is one change,
+and the only one in words of four), and keeps the first letter, which people rarely get wrong. Candidates come from an index of words with letters left out
 (the symmetric-delete idea) over the first six letters, so a text of nothing but errors costs what any text costs.
 """
 
@@ -22,6 +22,7 @@ from service_chat.safety.patterns import SPACELESS, Matcher
 from service_chat.safety.text import fold
 
 _LEAST, _LONG, _MOST = 5, 8, 24  #: letters: below no repair, from here two changes, above no word
+_SWAP = 4  #: letters from which two neighbours may be swapped: "pian"
 _PREFIX = 6
 _DRAWL = re.compile(r"(.)\1{2,}")
 _FIGURES = str.maketrans("013457", "oieast")
@@ -55,6 +56,12 @@ def distance(left: str, right: str, most: int) -> int:
             return most + 1
         before, last = last, row
     return last[-1]
+
+
+def _swaps(word: str) -> Iterator[str]:
+    """The word with two neighbours swapped. The first letters of long words only: the index sees the others."""
+    places = range(len(word) - 1) if len(word) < _LEAST else range(1)
+    return (word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in places)
 
 
 def _mask(word: str) -> int:
@@ -148,22 +155,36 @@ class Index:
 class Speller:
     """What words may be short for or meant as. Built once at start, then only read; texts use a `Spelling` each."""
 
-    def __init__(self, lexicon: Matcher, cues: Matcher, languages: Languages, common: frozenset[str]) -> None:
+    def __init__(
+        self,
+        lexicon: Matcher,
+        negators: Mapping[str, frozenset[str]],
+        languages: Languages,
+        common: frozenset[str],
+    ) -> None:
         self.lexicon = lexicon
         words: dict[str, set[str]] = defaultdict(set)
         stems: dict[str, set[str]] = defaultdict(set)
         for language in lexicon.languages - SPACELESS:
-            denying, _ = cues.vocabulary(language)
+            denying = negators.get(language, frozenset())
             known, beginnings = lexicon.vocabulary(language)
             for word in known - denying - common:
-                if word.isalpha() and not languages.is_small(word):
+                if word.isalpha():
                     words[word].add(language)
             for stem in beginnings - denying:
                 if stem.isalpha():
                     stems[stem].add(language)
         self.index = Index(words, stems)
+        self._targets: dict[str, set[str]] = defaultdict(set)
+        for word, languages_ in words.items():
+            for language in languages_:
+                self._targets[language].add(word)
         self._languages = languages
         self._common = common
+
+    def targets(self, language: str) -> set[str]:
+        """The words of a language that a repair may lead to."""
+        return self._targets.get(language, set())
 
     def is_meant(self, word: str) -> bool:
         """Whether a word is left as it is: small or common words are spelled as meant."""
@@ -202,9 +223,8 @@ class Spelling:
         for form in tuple(forms):
             if len(form) >= _LEAST and form.isalpha():
                 forms.extend(self._meant(form).get(language, ()))
-                swapped = form[1] + form[0] + form[2:]
-                if lexicon.knows(swapped, language):
-                    forms.append(swapped)
+            if len(form) >= _SWAP and form.isalpha():
+                forms.extend(swapped for swapped in _swaps(form) if swapped in self._speller.targets(language))
         return list(dict.fromkeys(forms))
 
     def _meant(self, word: str) -> dict[str, list[str]]:
@@ -225,8 +245,14 @@ class Spelling:
             yield _UMLAUT.sub(r"\1", word)
 
 
-def read_speller(data: Packaged, lexicon: Matcher, cues: Matcher, languages: Languages, problems: list[str]) -> Speller:
+def read_speller(
+    data: Packaged,
+    lexicon: Matcher,
+    negators: Mapping[str, frozenset[str]],
+    languages: Languages,
+    problems: list[str],
+) -> Speller:
     """`languages.toml` lists the common words that are left alone."""
     file = data.read("languages.toml", problems)
     common = frozenset(word for _, words in text_items(table(file.get("common"))) for word in fold(words).split())
-    return Speller(lexicon, cues, languages, common)
+    return Speller(lexicon, negators, languages, common)

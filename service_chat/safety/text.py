@@ -35,7 +35,9 @@ _CONTROL = re.compile(
     r"|assistant|end)\|>|</?s>|<(?:bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?inst\]|<</?sys>>"
 )
 #: A full stop behind these ends nothing.
-_ABBREVIATIONS = frozenset("dr dra mr mrs ms sr sra st vs prof approx ca bzw e g i a p m z b t d h u s o n".split())
+_ABBREVIATIONS = frozenset(
+    ("dr", "dra", "mr", "mrs", "ms", "sr", "sra", "st", "vs", "prof", "approx", "ca", "bzw", *"abdeghimnopstuz")
+)
 
 _APOSTROPHES = dict.fromkeys("\u2018\u2019\u201b\u02bc\u02b9\u0060\u00b4\u2032\uff07", "'")
 _FIXED = {
@@ -211,11 +213,12 @@ def read(original: str) -> Text:
             block += 1
             stopped = True
     twins: dict[int, str] = {}
-    if origin is not None and _FOREIGN.search(normal):
+    if _FOREIGN.search(normal):
         for at, word in enumerate(words):
             if not _FOREIGN.search(word):
                 continue
-            twin = _latin_twin(original[origin[starts[at]] : origin[ends[at] - 1] + 1])
+            start, end = starts[at], ends[at]
+            twin = _latin_twin(original[start:end] if origin is None else original[origin[start] : origin[end - 1] + 1])
             if twin is None:
                 continue
             if _LATIN.search(word):
