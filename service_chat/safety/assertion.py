@@ -7,12 +7,13 @@ The rule of this room: **when in doubt a thing is present.** A denial reaches fo
 four, within its clause; nothing on another line or in another sentence changes an assertion in this one. A denial has
 no reach at all when
 
-- it is part of a symptom's own words ("can't breathe"), or of a phrase that denies nothing (`negation_never`: "not only",
+- it is part of a symptom's own words ("can't breathe"), or of a phrase that denies nothing (`negation_never`: "not
+only",
   "nothing helps"), or of somebody's reassurance (`denial_reported`: "the doctor said it was nothing");
 - a new statement begins between it and the thing, with a comma or without one ("no fever my chest hurts").
 
-Over commas it goes only along a list that an "or" closes: "no fever, chills or rash". Chinese lists have a comma of their
-own (`、`), which never ends one.
+Over commas it goes only along a list that an "or" closes: "no fever, chills or rash". Chinese lists have a comma of
+their own (`、`), which never ends one.
 """
 
 from bisect import bisect_left
@@ -102,7 +103,8 @@ class _Judge:
         self._text = text
         by_kind: dict[str, list[Match]] = defaultdict(list)
         for cue in cues:
-            by_kind[cue.payload].append(cue)
+            if text.sentences[cue.first] == text.sentences[cue.last]:  # else the next line could complete a denial
+                by_kind[cue.payload].append(cue)
         quiet = {
             word for kind in ("negation_never", "denial_reported") for cue in by_kind[kind]
             for word in range(cue.first, cue.last + 1)
@@ -124,8 +126,7 @@ class _Judge:
         }
         #: Sentences in which anything could be other than present.
         self._touched = frozenset(
-            sentence for kind in _TURNING for cue in by_kind[kind]
-            for sentence in (text.sentences[cue.first], text.sentences[cue.last])
+            text.sentences[cue.first] for kind in _TURNING for cue in by_kind[kind]
         )  # fmt: skip
         self._clauses, self._opened = self._cut(by_kind["scope_end"])
 
@@ -251,7 +252,7 @@ class _Judge:
         return False
 
     def _starts_own(self, cue: Match) -> bool:
-        """Whether a family cue is followed by something that it speaks of, so that it says nothing of what stood before."""
+        """Whether a family cue goes on to what it speaks of, so that it says nothing of what stood before."""
         after = cue.last + 1
         return after < len(self._clauses) and self._clauses[after] == self._clauses[cue.last]
 

@@ -117,8 +117,9 @@ class Ruleset:
         fired, nearly = self.rules.fired(findings, known)
         checked = [check(findings, known) for check in self.checks]
         foreign = gate.unsupported(findings, spoken, self._known(findings, spoken))
-        at_desk = gate.desk(findings, spoken, self.lexicon.concepts)
-        found = gate.codes(findings, spoken, self.lexicon.concepts, known, foreign)
+        concepts, plain = self.lexicon.concepts, self.speller.is_meant
+        at_desk = gate.desk(findings, spoken, concepts, plain)
+        found = gate.codes(findings, spoken, concepts, known, plain, foreign=foreign, at_desk=at_desk)
         codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
         flags = [flag for each in fired if (flag := each.red_flag(findings)) is not None]
         flags += [flag for check in checked for flag in check.flags]
@@ -165,7 +166,7 @@ class Ruleset:
 
 
 def _questions(fired: Sequence[Fired], nearly: Sequence[Rule], codes: Sequence[str], acuity: Acuity) -> Iterable[str]:
-    """What should be asked next: by the gravest rules first, then by those that would make it graver, then to tell at all."""
+    """What to ask next: by the gravest rules first, then by those that would make it graver, then to tell at all."""
     asked: dict[str, None] = {}
     for each in sorted(fired, key=lambda each: (-each.rule.acuity, each.rule.name)):
         asked.update(dict.fromkeys(each.rule.questions))

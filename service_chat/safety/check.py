@@ -1,7 +1,8 @@
-"""`python -m service_chat.safety.check [--language CODE] [TEXT ...]`: is the data right, and what does it make of a text?
+"""`python -m service_chat.safety.check [--language CODE] [TEXT ...]`: is the data right, and what does it make of a
+text?
 
 For whoever edits `data/`: prints every problem, how much there is, which concepts have no words in which language, and
-for each text every hit with its assertion, every reading, every rule that fired, and the floor. Leaves with 1 when there
+for each text every hit with its assertion, every reading, every rule that fired, and the floor. Leaves with 1 when
 is a problem. The service itself never runs this; it refuses to start with the same problems.
 """
 

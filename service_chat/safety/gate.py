@@ -1,6 +1,7 @@
 """What keeps an answer from `self_care` or `informational`: reasons to let a person look, though no rule fired.
 
-`assess` asks last. A model may find a complaint harmless; with one of these codes nobody tells a patient so on its word.
+`assess` asks last. A model may find a complaint harmless; with one of these codes nobody tells a patient so on its
+word.
 
 - `age_unknown`: the record has no birth date
 - `age_out_of_range`: under 2 or over 75, by the record or by the text
@@ -11,16 +12,16 @@
 - `not_checked`: a medicine was asked about that the tables of `record_checks` do not hold
 
 Each code stays when text is added. So the age comes from the record alone, and every sentence has to be recognised by
-itself: were one known complaint enough, a mild cold behind an unknown danger would make it harmless.
+itself: were one known complaint enough, a mild cold behind an unknown danger would make it harmless. Only a sentence
+of common words alone ("can you help me please") says nothing, and gives way to one that says something.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from service_chat.safety.findings import Findings, Hit
 from service_chat.safety.language import Spoken
 from service_chat.safety.lexicon import Concept
-from service_chat.safety.text import is_sign
 from service_chat.safety.values import Acuity, Assertion, RecordFacts
 
 AGE_UNKNOWN: Final = "age_unknown"
@@ -54,8 +55,8 @@ UNWELL: Final = "unwell_vague"
 #: Requests that are not about health at all; `assess` gives a notice for them.
 OUT_OF_SCOPE: Final = "out_of_scope_request"
 
-#: A sentence says something from so many words, or signs, on; below, it is a greeting or a name.
-_WORDS, _SIGNS = 5, 8
+#: Whether a word is so common that a sentence of nothing else says nothing of a body: "Hello, can you help me please".
+Plain = Callable[[str], bool]
 #: So many words that nothing of ours knows, in a sentence that no small word tells, are no typing error any more.
 _STRANGE = 4
 _SPEAKS = 2
@@ -78,22 +79,34 @@ def unsupported(findings: Findings, spoken: Spoken, known: frozenset[int]) -> bo
     return False
 
 
-def desk(findings: Findings, spoken: Spoken, concepts: Mapping[str, Concept]) -> bool:
+def desk(findings: Findings, spoken: Spoken, concepts: Mapping[str, Concept], plain: Plain) -> bool:
     """Whether a text is about papers and appointments only: it names some, no symptom, and every sentence is known."""
     meant = [hit for hit in findings.hits if hit.assertion is not Assertion.IDIOM]
     papers = any(concepts[hit.concept].admin or hit.concept == OUT_OF_SCOPE for hit in meant)
     bodily = any(concepts[hit.concept].symptom for hit in meant)
-    return papers and not bodily and not _unrecognised(findings, spoken)
+    return papers and not bodily and not _unrecognised(findings, spoken, plain)
 
 
 def codes(
-    findings: Findings, spoken: Spoken, concepts: Mapping[str, Concept], facts: RecordFacts, foreign: bool
+    findings: Findings,
+    spoken: Spoken,
+    concepts: Mapping[str, Concept],
+    facts: RecordFacts,
+    plain: Plain,
+    *,
+    foreign: bool,
+    at_desk: bool,
 ) -> tuple[str, ...]:
-    """The reasons that hold, in the order of `CODES`; none for questions to the desk."""
+    """The reasons that hold, in the order of `CODES`; questions to the desk have few.
+
+    Args:
+        foreign: what `unsupported` said.
+        at_desk: what `desk` said.
+    """
     found: set[str] = set()
     if foreign:
         found.add(LANGUAGE_UNSUPPORTED)
-    if not desk(findings, spoken, concepts):
+    if not at_desk:
         if facts.age_years is None:
             found.add(AGE_UNKNOWN)
         ages = [*findings.values("age_years"), *([] if facts.age_years is None else [facts.age_years])]
@@ -103,7 +116,7 @@ def codes(
             found.add(HIGH_RISK_RECORD)
         if any(hit.concept == UNWELL for hit in findings.hits):
             found.add(VAGUE)
-        if _unrecognised(findings, spoken) or not any(concepts[hit.concept].symptom for hit in findings.hits):
+        if _unrecognised(findings, spoken, plain) or not any(concepts[hit.concept].symptom for hit in findings.hits):
             found.add(SYMPTOM_UNRECOGNISED)
     return tuple(code for code in CODES if code in found)
 
@@ -125,14 +138,15 @@ def _risky(facts: RecordFacts) -> bool:
     )
 
 
-def _unrecognised(findings: Findings, spoken: Spoken) -> bool:
+def _unrecognised(findings: Findings, spoken: Spoken, plain: Plain) -> bool:
     """Whether some sentence says something and no hit stands in it."""
     recognised = {sentence for hit in findings.hits for sentence in _sentences(findings, hit)}
     words = findings.text.words
     return any(
-        sentence not in recognised and len(members) >= (_SIGNS if is_sign(words[members[0]]) else _WORDS)
+        not (words[at].isdigit() or plain(words[at]))
         for sentence, members in enumerate(spoken.members)
-        if members
+        if sentence not in recognised
+        for at in members
     )
 
 

@@ -1,8 +1,8 @@
 """The words of each language for the things that rules speak of.
 
 `data/concepts.toml` says which concepts there are, `data/lexicon/<language>.toml` how people write them: a table from a
-concept to its patterns (`patterns` has the syntax). `assess` looks a text up here; what a text says *of* a hit (present,
-denied, somebody else's) is for `assertion`.
+concept to its patterns (`patterns` has the syntax). `assess` looks a text up here; what a text says *of* a hit
+(present, denied, somebody else's) is for `assertion`.
 
     [concept.hay_fever]
     gloss = "hay fever"
@@ -76,7 +76,12 @@ class Lexicon:
     def find(self, text: Text, tongues: Sequence[Sequence[str]], forms: Forms) -> list[Match]:
         """Matches whose payload is a concept, without those that a longer one hides."""
         matches = self.matcher.find(text, tongues, forms)
-        hiders = [match for match in matches if match.payload in self._hiders]
+        sentences = text.sentences
+        hiders = [
+            match
+            for match in matches
+            if match.payload in self._hiders and sentences[match.first] == sentences[match.last]
+        ]
         if not hiders:
             return matches
         return [match for match in matches if not any(self._hidden(match, by) for by in hiders)]

@@ -1,8 +1,8 @@
 """Quantities in a text: temperatures, oxygen, blood pressure, pulse, glucose, tablets, weeks, ages, scores, durations.
 
 `assess` asks once for a text; `rules` compares. How they are written in which language stands in `data/numbers.toml`:
-every figure, number word and Chinese numeral is found first, then each entry looks at what stands beside it. So the work
-grows with the numbers of a text, and a page without any costs one scan.
+every figure, number word and Chinese numeral is found first, then each entry looks at what stands beside it. So the
+work grows with the numbers of a text, and a page without any costs one scan.
 
 A number that fits nothing is none of ours. Where units are not written, only values that a living body can have count:
 "temperature 39" is Celsius and "temperature 103" Fahrenheit, and nothing else is guessed.
@@ -137,8 +137,8 @@ class Numbers:
                 last = None
                 continue
             figure = _Figure(value, text.starts[at], text.ends[at])
-            if last is not None and last.value % 10 == 0 and value < 10:  # "twenty five"
-                figure = _Figure(last.value + value, last.start, figure.end)
+            if last is not None and last.value % 10 == 0 and value < 10:  # "twenty five", and the five by itself
+                yield _Figure(last.value + value, last.start, figure.end)
             yield figure
             last = figure
 

@@ -1,8 +1,8 @@
 """The data files that safety is made of, read once at start, and the error for those that are wrong.
 
-Every loader beside it begins here. Files are read from the package itself (`importlib.resources`), so an installed wheel
-and a checkout behave alike. What is wrong is collected, one sentence each, so that whoever edits data sees all of it at
-once; `Ruleset.load` raises when there is any, and the process does not start with half a safety floor.
+Every loader beside it begins here. Files are read from the package itself (`importlib.resources`), so an installed
+wheel and a checkout behave alike. What is wrong is collected, one sentence each, so that whoever edits data sees all of
+it at once; `Ruleset.load` raises when there is any, and the process does not start with half a safety floor.
 """
 
 import hashlib

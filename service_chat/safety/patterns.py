@@ -11,7 +11,8 @@ Chinese and Japanese patterns are plain runs of signs, since their words have no
 of several runs. Patterns are folded like texts (`text.fold`): accents and case in them are for the eye.
 
 `lexicon` and `assertion` each keep a `Matcher`. A trie rather than one regular expression: a search costs what
-the text is long, however many patterns there are, and it tells which words of a match were meant and which filled a gap.
+the text is long, however many patterns there are, and it tells which words of a match were meant and which filled a
+gap.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

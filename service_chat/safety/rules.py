@@ -14,8 +14,8 @@
     source = "https://www.cdc.gov/..."
     questions = ["breathing"]          # asked when it fired, or when one part of `when` is missing
 
-How near: only the concepts of `when` have to stand together. Numbers and the record count wherever they stand. A sentence
-that was wrapped over lines without a full stop is one sentence here.
+How near: only the concepts of `when` have to stand together. Numbers and the record count wherever they stand. A
+sentence that was wrapped over lines without a full stop is one sentence here.
 """
 
 from collections import defaultdict

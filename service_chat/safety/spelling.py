@@ -1,12 +1,13 @@
 """Under which spellings a word is looked up: as it is, without its contraction or its drawl, and repaired.
 
-`assess` hands this to the lexicon. Repairs go to words that the lexicon knows and nowhere else, never to a small word, and
-never to one that could deny something: a typing error may find a symptom, it must not explain one away. That is why
+`assess` hands this to the lexicon. Repairs go to words that the lexicon knows and nowhere else, never to a small word,
+and never to one that could deny something: a typing error may find a symptom, it must not explain one away. That is why
 the cues are looked up by `exact`.
 
-A repair changes one letter in words of five to seven letters and two in longer ones (a swap of neighbours is one change,
-and the only one in words of four), and keeps the first letter, which people rarely get wrong. Candidates come from an index of words with letters left out
-(the symmetric-delete idea) over the first six letters, so a text of nothing but errors costs what any text costs.
+A repair changes one letter in words of five to seven letters and two in longer ones (a swap of neighbours is one
+change, and the only one in words of four), and keeps the first letter, which people rarely get wrong. Candidates come
+from an index of words with letters left out (the symmetric-delete idea) over the first six letters, so a text of
+nothing but errors costs what any text costs.
 """
 
 import re

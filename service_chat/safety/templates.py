@@ -1,8 +1,8 @@
 """The fixed words of an answer: how urgent, whom to call, what to notice, what to ask. Never written by a model.
 
-`data/templates/<language>.toml` has them, with the same keys in every language; `data/regions.toml` the numbers to call.
-The service and its doors ask here. A language that has no file, or lacks a key, is answered in English; a region that is
-not known gets 112, which mobile networks connect almost everywhere.
+`data/templates/<language>.toml` has them, with the same keys in every language; `data/regions.toml` the numbers to
+call. The service and its doors ask here. A language that has no file, or lacks a key, is answered in English; a region
+that is not known gets 112, which mobile networks connect almost everywhere.
 """
 
 import re
