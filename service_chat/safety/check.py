@@ -3,7 +3,7 @@ text?
 
 For whoever edits `data/`: prints every problem, how much there is, which concepts have no words in which language, and
 for each text every hit with its assertion, every reading, every rule that fired, and the floor. Leaves with 1 when
-is a problem. The service itself never runs this; it refuses to start with the same problems.
+there is a problem. The service itself never runs this; it refuses to start with the same problems.
 """
 
 import argparse
@@ -42,9 +42,8 @@ def _explain(text: str, told: Explained) -> None:
     _say(f"\n{text}")
     _say(f"  language {floor.language}; looked up in {[' '.join(tongues) for tongues in told.spoken.tongues]}")
     for hit in findings.hits:
-        _say(
-            f"  {hit.concept:<24} {hit.assertion.value:<12} {hit.language}  {findings.quote(hit)!r} (clause {hit.clause})"
-        )
+        said = f"{hit.assertion.value:<12} {hit.language}  {findings.quote(hit)!r} (clause {hit.clause})"
+        _say(f"  {hit.concept:<24} {said}")
     for reading in findings.readings:
         _say(f"  {reading.quantity:<24} {reading.value:g}  {findings.text.quote(reading.start, reading.end)!r}")
     for fired in told.fired:

@@ -117,7 +117,7 @@ class Languages:
         )
 
     def _scores(self, text: Text, words: Sequence[int]) -> dict[str, float]:
-        """How much of a sentence speaks for each language, supported or not; `??` for scripts that nobody here reads."""
+        """How much of a sentence speaks for each language, supported or not; `??`: a script that nobody here reads."""
         scores: dict[str, float] = {}
         signs = "".join(text.words[at] for at in words if is_sign(text.words[at]))
         if signs:

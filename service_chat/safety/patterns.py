@@ -213,7 +213,7 @@ class Matcher:
         return child
 
     def seal(self) -> None:
-        """Drops what only building needs. Empty tables are shared: the collector walks over every object that there is."""
+        """Drops what only building needs. Empty tables are shared: the collector walks over every object."""
         ahead = [tongue.root for tongue in self._tongues.values()]
         while ahead:
             node = ahead.pop()

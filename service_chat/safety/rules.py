@@ -133,7 +133,7 @@ def _misses_one(when: Condition, scene: Scene) -> bool:
 
 
 def read_rules(data: Packaged, concepts: Iterable[str], questions: Iterable[str], problems: list[str]) -> Rules:
-    """The rules of every file under `data/rules`; what is wrong with one goes to `problems`, and the rule is left out."""
+    """The rules of every file under `data/rules`. What is wrong with one goes to `problems`; that rule is left out."""
     known, askable = frozenset(concepts), frozenset(questions)
     rules: dict[str, Rule] = {}
     for file in data.names("rules"):

@@ -32,11 +32,11 @@ _UMLAUT = re.compile(r"([aou])e")
 
 #: How English is typed without its apostrophes.
 _BARE = (
-    "can't won't don't didn't doesn't isn't wasn't aren't weren't haven't hasn't hadn't couldn't wouldn't shouldn't ain't "
-    "mustn't i'm i've that's there's what's it's he's she's they're you're they've you've we've"
+    "can't won't don't didn't doesn't isn't wasn't aren't weren't haven't hasn't hadn't couldn't wouldn't shouldn't"
+    " ain't mustn't i'm i've that's there's what's they're you're they've you've we've"
 )
-#: Without those that are words as they are: its, were, whats.
-CONTRACTIONS = {word.replace("'", ""): word for word in _BARE.split() if word not in {"it's", "he's", "she's"}}
+#: Without those that are words as they are: its, were, hes.
+CONTRACTIONS = {word.replace("'", ""): word for word in _BARE.split()}
 CONTRACTIONS |= {"cannot": "can't", "cnt": "can't", "dnt": "don't", "aint": "ain't", "havnt": "haven't"}
 
 

@@ -86,7 +86,7 @@ class Templates:
         return self._say("acuity", acuity.code, language, region)
 
     def crisis(self, code: str, language: str, region: str | None) -> str:
-        """Words for people in danger from themselves or others: `self_harm`, `self_harm_now`, `no_doses`, `violence`."""
+        """For people in danger from themselves or others: `self_harm`, `self_harm_now`, `no_doses`, `violence`."""
         return self._say("crisis", code, language, region)
 
     def notice(self, notice: Notice | str, language: str, region: str | None) -> str:
