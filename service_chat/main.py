@@ -60,7 +60,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
             yield
 
     app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    rendering = Rendering(VERSION, STATUS, shape)
+    rendering = Rendering(VERSION, runtime.guard.version, settings.llm_seed, STATUS, shape)
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock))
     app.include_router(jobs_router(runtime.jobs, rendering))
     app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock))

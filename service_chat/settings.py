@@ -124,6 +124,14 @@ class ChatSettings(ServiceSettings):
     )
     fhir_key_id: str = Field("", description="`kid` of that key. Empty: the one in the JWK, or none.")
     fhir_scope: str = Field("system/*.read", description="Scopes to ask for with that client, separated by spaces.")
+    region: str = Field(
+        "US", pattern="^[A-Z]{2}$", description="Whose emergency number and crisis line are told: ISO 3166 code, or EU."
+    )
+    model_acuity_up_to: Literal["routine", "urgent", "emergency", "emergency_now"] = Field(
+        "routine",
+        description="The highest that a model's own judgement may raise an answer to; the rules go to the top by "
+        "themselves. Raise it for a model that `make eval` has shown to deserve it: small ones cry wolf.",
+    )
     triage_deadline_seconds: float = Field(
         570.0, gt=0, le=3600, description="Longest a triage may take; below a balancer's idle timeout of 600 s."
     )

@@ -19,10 +19,12 @@ from service_chat.models.manifest import hub_model, parse_reference
 from service_chat.record_stores import open_records
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.routers.admin_model import Swaps
+from service_chat.safety.values import Acuity
 from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatLane
+from service_chat.services.guard import Guard
 from service_chat.services.jobs import JobPolicy, Jobs
-from service_chat.services.prompts import SYSTEM
+from service_chat.services.prompts import ANSWER_SYSTEM
 from service_chat.services.readiness import Liveness, follow_engine
 from service_chat.services.triage import Triage
 from service_chat.settings import ChatSettings, LlmMode
@@ -54,7 +56,11 @@ class Runtime:
         self.drain = Drain(queues, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         self._records = _RecordsOfTheHouse()
         self.chats = ChatCompletions(self.lanes, self.default_mode, self.lifecycle, _sampling(settings))
-        self.triage = Triage(self.lanes, self._records, self.lifecycle, _sampling(settings), self.default_mode)
+        self.guard = Guard.load(settings.region, Acuity[settings.model_acuity_up_to.upper()])
+        self.triage = Triage(
+            *(self.lanes, self._records, self.lifecycle, _sampling(settings), self.default_mode),
+            *(self.guard, self.clock),
+        )
         kept = JobPolicy(settings.triage_grace_seconds, settings.triage_keep_seconds, settings.triage_keep_jobs)
         self.jobs = Jobs(self.triage.steps, kept, self.clock, self.metrics)
         self._stack = AsyncExitStack()
@@ -223,7 +229,7 @@ def _engine_config(settings: ChatSettings) -> EngineConfig:
         prefill_chunk=settings.gguf_prefill_chunk,
         prefill_chunk_quiet=settings.gguf_prefill_chunk_quiet,
         draft=settings.gguf_draft,
-        system_text=SYSTEM,
+        system_text=ANSWER_SYSTEM,
     )
 
 

@@ -1,9 +1,11 @@
 """An engine without a model: one fixed sentence that says so. For `LLM_MODE=mock` and for work on everything around it.
 
-It keeps to the same protocol as the real ones: deltas, max_tokens (a word counts as a token), stop strings, deadline.
+It keeps to the same protocol as the real ones: deltas, max_tokens (a word counts as a token), stop strings, deadline. A
+JSON schema is filled in with the least it takes.
 """
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 
@@ -93,9 +95,36 @@ class MockEngine(Engine):
 
 def _said(params: SamplingParams) -> tuple[str, FinishReason]:
     """As much of the sentence as may be said. Of several stop strings the one that is complete first ends it."""
-    words = SENTENCE.split(" ")
+    words = (SENTENCE if params.json_schema is None else in_form(params.json_schema)).split(" ")
     said = " ".join(words[: params.max_tokens])
     ends = [(at + len(stop), at) for stop in params.stop if stop and (at := said.find(stop)) >= 0]
     if ends:
         return said[: min(ends)[1]], FinishReason.STOP
     return said, FinishReason.LENGTH if params.max_tokens < len(words) else FinishReason.STOP
+
+
+def in_form(schema: str) -> str:
+    """The least that the schema takes, with the sentence for a text: as JSON, and on one line."""
+    return json.dumps(_least(json.loads(schema)))
+
+
+def _least(schema: object) -> object:
+    if not isinstance(schema, dict):
+        return SENTENCE
+    match schema:
+        case {"enum": [first, *_]}:
+            return first
+        case {"type": "object", "properties": dict(properties)}:
+            return {name: _least(properties.get(name)) for name in schema.get("required", ())}
+        case {"type": "object"}:
+            return {}
+        case {"type": "array"}:
+            return []
+        case {"type": "integer" | "number"}:
+            return 0
+        case {"type": "boolean"}:
+            return False
+        case {"type": "null"}:
+            return None
+        case _:
+            return SENTENCE[: schema.get("maxLength", len(SENTENCE))]

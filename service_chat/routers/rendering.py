@@ -12,30 +12,40 @@ from typing import Any, assert_never
 from service_chat.errors import PatientNotFound
 from service_chat.routers.event_stream import RETRY, server_sent_event
 from service_chat.routers.schemas import (
+    AcuityBody,
+    CitationBody,
+    ContextBody,
     JobStatus,
     ProblemBody,
+    RedFlagBody,
     TimingsMs,
     TriageAnswer,
     TriageJob,
     Usage,
     Versions,
 )
+from service_chat.safety.values import RedFlag
 from service_chat.services.event_log import Accepted, Done, Event, Failed
 from service_chat.services.job import Job
 from service_chat.services.prompts import PROMPT_VERSION
-from service_chat.services.record_answer import DISCLAIMER
-from service_chat.services.steps import Answer, Question, Status, Text
+from service_chat.services.steps import Answer, Assessed, Question, Status, Text
 from serving.errors import SluiceError
 from serving.http.problems import STATUS, Shape, as_it_is, problem, status_of
 
 
 class Rendering:
-    def __init__(self, version: str, status: Mapping[type[SluiceError], int], shape: Shape) -> None:
-        """`status` extends the door's error table; `shape` may rewrite a problem in a stream, as it does elsewhere."""
-        self._version, self._status, self._shape = version, {**STATUS, **status}, shape
+    def __init__(
+        self, version: str, rules: str, seed: int | None, status: Mapping[type[SluiceError], int], shape: Shape
+    ) -> None:
+        """`rules`: their version; `seed`: what text is drawn with.
+
+        `status` extends the door's error table; `shape` may rewrite a problem in a stream, as it does elsewhere.
+        """
+        self._version, self._rules, self._seed = version, rules, seed
+        self._status, self._shape = {**STATUS, **status}, shape
 
     def answer(self, job: Job, answer: Answer) -> TriageAnswer:
-        done = answer.completion
+        done, composed = answer.completion, answer.composed
         return TriageAnswer(
             trace_id=job.trace_id or "",
             patient_mrn=job.question.patient_mrn,
@@ -45,8 +55,29 @@ class Rendering:
             inference_time_ms=answer.inference_time_ms,
             conversation_id=None,
             job_id=job.id,
-            disclaimer=DISCLAIMER,
+            acuity=composed.acuity.code,
+            acuity_source=composed.acuity_source,
+            red_flags=[_red_flag(flag) for flag in composed.red_flags],
+            notices=[notice.value for notice in composed.notices],
+            gate=list(composed.gate),
+            next_steps=list(composed.next_steps),
+            questions=list(composed.questions),
+            citations=[
+                CitationBody(
+                    id=item.id,
+                    kind=item.kind,
+                    text=item.text,
+                    date=item.date.isoformat() if item.date is not None else None,
+                    source=item.source,
+                )
+                for item in composed.citations
+            ],
+            emergency_notice=composed.emergency_notice,
+            ungrounded_terms=list(composed.ungrounded_terms),
+            language=composed.language,
+            disclaimer=composed.disclaimer,
             degraded=list(answer.degraded),
+            context=ContextBody(items=answer.shown.items, truncated=list(answer.shown.truncated)),
             usage=Usage(
                 prompt_tokens=done.prompt_tokens,
                 cached_tokens=done.cached_tokens,
@@ -62,7 +93,12 @@ class Rendering:
                 total_ms=answer.inference_time_ms,
             ),
             versions=Versions(
-                service=self._version, prompt=PROMPT_VERSION, model=answer.model, model_sha256=answer.model_sha256
+                service=self._version,
+                prompt=PROMPT_VERSION,
+                rules=self._rules,
+                model=answer.model,
+                model_sha256=answer.model_sha256,
+                seed=self._seed,
             ),
         )
 
@@ -102,6 +138,8 @@ class Rendering:
         match event.what:
             case Accepted(job_id=job_id, trace_id=trace_id):
                 return "accepted", {"job_id": job_id, "trace_id": trace_id}
+            case Assessed():
+                return "acuity", _assessed(event.what).model_dump(mode="json")
             case Status():
                 told = {name: value for name, value in asdict(event.what).items() if value is not None}
                 return "status", {**told, "elapsed_ms": event.at_ms}
@@ -120,3 +158,26 @@ class Rendering:
         """With the trace of the request that began the job: whoever asks for it later has another one."""
         body = problem(status_of(error, self._status), error.code, error.message, error.details)
         return {**body, "job_id": job.id, "trace_id": job.trace_id}
+
+
+def _red_flag(flag: RedFlag) -> RedFlagBody:
+    return RedFlagBody(
+        code=flag.flag.value,
+        label=flag.label,
+        acuity=flag.acuity.code,
+        rule=flag.rule,
+        evidence=list(flag.evidence),
+        record=list(flag.record),
+        source=flag.source,
+    )
+
+
+def _assessed(what: Assessed) -> AcuityBody:
+    floor = what.floor
+    return AcuityBody(
+        acuity=floor.acuity.code,
+        red_flags=[_red_flag(flag) for flag in floor.flags],
+        notices=[notice.value for notice in floor.notices],
+        emergency_notice=what.notice,
+        language=floor.language,
+    )

@@ -35,8 +35,49 @@ class TimingsMs(BaseModel):
 class Versions(BaseModel):
     service: str
     prompt: str
+    rules: str = Field(description="Changes with every rule, word and table of the safety floor.")
     model: str | None
     model_sha256: str | None
+    seed: int | None = Field(description="Equal seeds give equal text on one machine; null: drawn afresh.")
+
+
+class RedFlagBody(BaseModel):
+    """A rule that fired."""
+
+    code: str = Field(description="What kind of danger.", examples=["cardiac"])
+    label: str = Field(description="What it is about, in plain English.")
+    acuity: str = Field(description="At least this, by this rule alone.")
+    rule: str = Field(description="The rule and its version.", examples=["cardiac.chest_pressure@1"])
+    evidence: list[str] = Field(description="The caller's own words that it rests on.")
+    record: list[str] = Field(description="What of the record it rests on.")
+    source: str = Field(description="The public page that says so.")
+
+
+class CitationBody(BaseModel):
+    """An item of the record that the answer rests on, as the record has it."""
+
+    id: str
+    kind: str
+    text: str
+    date: str | None
+    source: str
+
+
+class ContextBody(BaseModel):
+    """What of the record stood in the prompt."""
+
+    items: int
+    truncated: list[str] = Field(description="Kinds of things that were left out for want of room.")
+
+
+class AcuityBody(BaseModel):
+    """What the rules hold, before any model is asked: the `acuity` event."""
+
+    acuity: str
+    red_flags: list[RedFlagBody]
+    notices: list[str]
+    emergency_notice: str | None
+    language: str
 
 
 class TriageAnswer(BaseModel):
@@ -48,10 +89,26 @@ class TriageAnswer(BaseModel):
     inference_time_ms: float = Field(description="Wall time of the engine's part, the wait included.")
     conversation_id: str | None = Field(description="Null: conversations are not stored.")
     job_id: str = Field(description="The job's number: GET /triage/{job_id} gives this answer again, for a while.")
+    acuity: Literal["informational", "self_care", "routine", "urgent", "emergency", "emergency_now"] = Field(
+        description="How soon somebody should see to it; never below what the rules hold."
+    )
+    acuity_source: Literal["rules", "record", "model", "gate"] = Field(description="Whose opinion that is.")
+    red_flags: list[RedFlagBody] = Field(description="Rules that fired, the gravest first.")
+    notices: list[str]
+    gate: list[str] = Field(description="What kept the answer from being self_care.")
+    next_steps: list[str]
+    questions: list[str] = Field(description="What would have to be known to judge it better.")
+    citations: list[CitationBody]
+    emergency_notice: str | None = Field(description="Fixed words to show at once; null where no rule fired.")
+    ungrounded_terms: list[str] = Field(
+        description="What a model wrote that neither record nor question names; it is cut."
+    )
+    language: str = Field(description="Of the question, ISO 639-1; und where it can not be told.")
     disclaimer: str
     degraded: list[str] = Field(
-        description="Why the answer is less than it could be: model_unavailable, model_silent, deadline."
+        description="Why the answer is less than it could be: model_unavailable, model_silent, model_invalid, deadline."
     )
+    context: ContextBody
     usage: Usage | None = Field(description="Null when no model was asked.")
     timings: TimingsMs
     versions: Versions

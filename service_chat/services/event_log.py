@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from service_chat.services.steps import Answer, Status, Text
+from service_chat.services.steps import Answer, Assessed, Status, Text
 from serving.errors import SluiceError, WorkFailed
 
 
@@ -37,7 +37,7 @@ class Done:
     """The last event after an answer."""
 
 
-Told: TypeAlias = Accepted | Status | Text | Answer | Failed | Done
+Told: TypeAlias = Accepted | Assessed | Status | Text | Answer | Failed | Done
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ class EventLog:
         self._recent: deque[Event] = deque()
         self._keep, self._max_chars = keep, max_chars
         self._chars = 0
+        #: The newest of them: a reader that comes after it was folded hears it first.
+        self._assessed: Event | None = None
         # What was folded: the text, and where in it each delta ended. Eight bytes a token keep a resume exact.
         self._folded = ""
         self._ids, self._ends = array("I"), array("I")
@@ -111,6 +113,8 @@ class EventLog:
         if last_id > self._last_id:
             last_id = 0
         found = [self._first] if last_id < self._first.id else []
+        if self._assessed is not None and last_id < self._assessed.id:
+            found.append(self._assessed)
         known = bisect_right(self._ids, last_id)
         if known < len(self._ids):
             begin = self._ends[known - 1] if known else 0
@@ -140,7 +144,9 @@ class EventLog:
         end = len(self._folded)
         while len(self._recent) > remain:
             event = self._recent.popleft()
-            if isinstance(event.what, Text):
+            if isinstance(event.what, Assessed):
+                self._assessed = event
+            elif isinstance(event.what, Text):
                 words.append(event.what.text)
                 end += len(event.what.text)
                 self._ids.append(event.id)

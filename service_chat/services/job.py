@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from service_chat.services.event_log import Accepted, Done, EventLog, Failed
-from service_chat.services.steps import Answer, Fallback, Question, Stage, Status, Step, Text
+from service_chat.services.steps import Answer, Assessed, Fallback, Question, Stage, Status, Step, Text
 from serving.clock import Clock
 from serving.errors import CallerGone, DeadlineExceeded, SluiceError
 
@@ -75,8 +75,8 @@ class Job:
         """
         if self._fallback is None:
             raise DeadlineExceeded(job_id=self.id)
-        text, mode = self._fallback.text, self._fallback.llm_mode
-        return Answer(text, mode, None, None, self.elapsed_ms(), ("deadline",))
+        known = self._fallback
+        return Answer(known.composed, known.llm_mode, None, None, self.elapsed_ms(), ("deadline",), shown=known.shown)
 
     async def admitted(self, within_s: float | None = None) -> None:
         """Waits for the first step after admission, but not longer than `within_s`: a caller must hear something.
@@ -97,6 +97,9 @@ class Job:
     def note(self, step: Step) -> None:
         """Raises WorkFailed when the text is longer than can be kept."""
         match step:
+            case Assessed():
+                self.log.append(step, self.elapsed_ms())
+                return  # it may still be refused, and is then none
             case Fallback():
                 self._fallback = step
                 return  # nothing that a reader of events needs: the answer has it

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from service_chat.engines.protocol import Completion
+from service_chat.safety.values import Floor
+from service_chat.services.composed import Composed
 
 Stage = Literal["queued", "prefill", "generating"]
 
@@ -19,11 +21,28 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Assessed:
+    """What the rules hold: of the question at first, and again when the record has raised it."""
+
+    floor: Floor
+    notice: str | None  #: fixed words that must be shown at once; see `composed.emergency_notice`
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of the record stood in the prompt, or would have."""
+
+    items: int = 0
+    truncated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback:
     """What can be said without the model, known as soon as the record is: for who can not wait for more."""
 
-    text: str
+    composed: Composed
     llm_mode: str
+    shown: Shown = Shown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +70,21 @@ class Text:
 class Answer:
     """The end of every triage that is not an error."""
 
-    text: str
+    composed: Composed
     llm_mode: str
     model: str | None
     model_sha256: str | None
     inference_time_ms: float  #: the wait for the engine included
     degraded: tuple[str, ...] = ()
     completion: Completion | None = None
+    shown: Shown = Shown()
+
+    @property
+    def text(self) -> str:
+        """To be shown."""
+        return self.composed.response
 
 
-#: What happens to a question, in order: one Fallback, any number of Status and Text, then an Answer, which is the last.
-Step: TypeAlias = Fallback | Status | Text | Answer
+#: What happens to a question, in order: Assessed (before all else, and again if it is raised), a Fallback unless the
+#: rules answer at once, any number of Status and Text, then an Answer, which is the last.
+Step: TypeAlias = Assessed | Fallback | Status | Text | Answer

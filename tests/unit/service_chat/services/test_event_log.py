@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_chat.services.event_log import Accepted, Done, Event, EventLog, Failed
-from service_chat.services.steps import Answer, Status, Text
+from service_chat.services.steps import Answer, Assessed, Status, Text
 from serving.errors import Draining, WorkFailed
+from tests.fakes.answers import QUIET, answer
 
 pytestmark = pytest.mark.anyio
 
 FIRST = Accepted("job", "trace")
-ANSWER = Answer("all of it", "gguf", None, None, 1.0)
+ANSWER = answer("all of it")
 
 #: Deltas (some of several characters, some of several bytes) with statuses between them.
 happenings = st.lists(
@@ -130,3 +131,14 @@ async def test_a_reader_with_an_id_that_was_never_given_hears_everything() -> No
     log.append(Text("c", 3), 3.0)
     log.close()
     assert await following == "abc"
+
+
+def test_what_the_rules_hold_is_heard_by_whoever_comes_late_too() -> None:
+    log = EventLog(FIRST, keep=4)
+    log.append(Assessed(QUIET, None), 0.5)
+    for number in range(20):
+        log.append(Text("a", number), float(number))
+    kinds = [type(event.what).__name__ for event in log.since(0)]
+    assert kinds[:3] == ["Accepted", "Assessed", "Text"]
+    assert [event.id for event in log.since(0)] == sorted(event.id for event in log.since(0))
+    assert not any(isinstance(event.what, Assessed) for event in log.since(2))

@@ -12,10 +12,11 @@ from service_chat.metrics import ChatMetrics
 from service_chat.services.event_log import Accepted, Done, Failed
 from service_chat.services.job import STATUS_EVERY_S, Job
 from service_chat.services.jobs import JobPolicy, Jobs, JobStatistics
-from service_chat.services.steps import Answer, Fallback, Question, Status, Step, Text
+from service_chat.services.steps import Question, Status, Step, Text
 from serving.deadline import Deadline
 from serving.errors import CallerGone, ChildDied, DeadlineExceeded, Draining, QueueFull, SluiceError, WorkFailed
 from serving.tracing import trace_from, tracing
+from tests.fakes.answers import answer, fallback
 from tests.fakes.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +42,7 @@ class Script:
         try:
             if self.slow_record is not None:
                 await self.slow_record.wait()
-            yield Fallback("From the record.", "gguf")
+            yield fallback("From the record.")
             if self.refusal is not None:
                 raise self.refusal
             yield Status("queued", position=0)
@@ -50,7 +51,7 @@ class Script:
                 yield Text(word, number)
             if self.failure is not None:
                 raise self.failure
-            yield Answer("".join(self.words), "gguf", "m", None, 1.0)
+            yield answer("".join(self.words), model="m")
         except (asyncio.CancelledError, GeneratorExit):
             self.stopped_early += 1
             raise
@@ -449,7 +450,7 @@ async def test_a_late_cancel_does_not_take_an_answer_back() -> None:
     closing = asyncio.Event()
 
     async def slow_to_close(question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
-        yield Answer("Rest.", "gguf", None, None, 1.0)
+        yield answer("Rest.")
         closing.set()
         await asyncio.Event().wait()
 

@@ -1,0 +1,76 @@
+"""The rules, the fixed words and the tables behind them, as the triage use case asks for them. Pure; loaded once.
+
+What is decided here is decided before any model is asked and whatever becomes of it: `safety` finds the floor,
+`composed` puts the answer together.
+"""
+
+from collections.abc import Mapping
+
+from service_chat.records.ports import PatientRecord
+from service_chat.safety.assess import Ruleset
+from service_chat.safety.facts import facts_of
+from service_chat.safety.record_checks import Tables
+from service_chat.safety.templates import Templates
+from service_chat.safety.values import Acuity, Floor
+from service_chat.services.answer_form import ModelAnswer
+from service_chat.services.composed import Composed, House, compose, emergency_notice
+from service_chat.services.condition_names import condition_names
+from service_chat.services.context import Context
+from service_chat.services.fitting import Fitted
+from service_chat.services.grounding import Vocabulary
+from service_chat.services.spoken import fixed_words_only
+
+
+class Guard:
+    def __init__(self, rules: Ruleset, tables: Tables, house: House) -> None:
+        self.house = house
+        self._rules, self._tables = rules, tables
+
+    @classmethod
+    def load(cls, region: str, model_up_to: Acuity) -> "Guard":
+        """
+        Raises:
+            RulesError: The packaged rules contradict themselves; all that is wrong is named.
+        """
+        tables = Tables.load()
+        vocabulary = Vocabulary(tables.drugs, condition_names())
+        return cls(Ruleset.load((tables.check,)), tables, House(Templates.load(), vocabulary, region, model_up_to))
+
+    @property
+    def version(self) -> str:
+        """Of the rules: changes with every rule, word and table."""
+        return self._rules.version
+
+    def of_text(self, query: str) -> Floor:
+        """What the question calls for by itself. Takes a few milliseconds."""
+        return self._rules.assess(query)
+
+    def of_record(self, query: str, record: PatientRecord) -> Floor:
+        """What question and record call for together; never less than the question by itself."""
+        return self._rules.assess(query, facts_of(record, self._tables.facts))
+
+    def answer(
+        self,
+        floor: Floor,
+        context: Context | None = None,
+        shown: Fitted | None = None,
+        model: ModelAnswer | None = None,
+    ) -> Composed:
+        """See `compose`."""
+        return compose(floor, context=context, house=self.house, shown=shown, model=model)
+
+    def notice(self, floor: Floor) -> str | None:
+        """What must be said at once, in fixed words; None where no rule fired that is urgent or worse."""
+        return emergency_notice(floor, self.house.words, self.house.region)
+
+    def told(self, floor: Floor) -> Mapping[str, object]:
+        """Members of a problem that is told instead of an answer. Empty where no rule fired."""
+        if not floor.flags:
+            return {}
+        flags = list(dict.fromkeys(flag.flag.value for flag in floor.flags))
+        return {"acuity_floor": floor.acuity.code, "red_flags": flags, "emergency_notice": self.notice(floor)}
+
+
+def needs_no_model(floor: Floor) -> bool:
+    """Whether fixed words are all that may be said, so that they can be said at once."""
+    return floor.emergency or fixed_words_only(floor)
