@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service_chat.safety.assess import Ruleset
+from service_chat.safety.spelling import Spelling, distance
+from tests.unit.service_chat.safety.small import EXAMPLES, of, small
+
+
+@pytest.fixture(scope="module")
+def ruleset(tmp_path_factory: pytest.TempPathFactory) -> Ruleset:
+    return small(tmp_path_factory.mktemp("data"))
+
+
+def forms(ruleset: Ruleset, word: str, language: str = "en") -> list[str]:
+    return list(Spelling(ruleset.speller).forms(word, language))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "changes"),
+    [("chest", "chest", 0), ("chset", "chest", 1), ("chst", "chest", 1), ("breathe", "brethe", 1), ("fever", "rashy", 3)],
+)
+def test_distance_counts_letters_and_swaps(left: str, right: str, changes: int) -> None:
+    assert distance(left, right, 2) == changes
+
+
+@EXAMPLES
+@given(st.text("abcd", max_size=8), st.text("abcd", max_size=8))
+def test_distance_never_depends_on_the_order(left: str, right: str) -> None:
+    assert distance(left, right, 3) == distance(right, left, 3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("chset", "chest"), ("chesst", "chest"), ("brethe", "breathe"), ("feverr", "fever"), ("swolen", "swollen"),
+        ("appoinment", "appointment"), ("feeeever", "fever"), ("ch3st", "chest"), ("chest's", "chest"),
+    ],
+)  # fmt: skip
+def test_typing_errors_are_repaired_into_the_lexicon(ruleset: Ruleset, typed: str, meant: str) -> None:
+    assert meant in forms(ruleset, typed)
+
+
+def test_four_letters_may_have_swapped_neighbours(ruleset: Ruleset) -> None:
+    assert "rash" in forms(ruleset, "rsah")
+
+
+@pytest.mark.parametrize("word", ["heard", "chess", "there"])
+def test_common_words_are_left_alone(ruleset: Ruleset, word: str) -> None:
+    assert forms(ruleset, word) == [word]
+
+
+@pytest.mark.parametrize("typed", ["withot", "wihtout", "denise", "deneis"])
+def test_nothing_is_ever_repaired_into_a_denial(ruleset: Ruleset, typed: str) -> None:
+    assert not {"without", "denies", "not", "no"} & set(forms(ruleset, typed))
+    findings = ruleset.explain(f"{typed} fever").findings
+    assert [hit.assertion.value for hit in of(findings, "fever")] == ["present"]
+
+
+@EXAMPLES
+@given(st.text("abcdefghijklmnopqrstuvwxyz'0123456789", min_size=1, max_size=60))
+def test_a_word_is_always_its_own_first_form(word: str) -> None:
+    ruleset = _shared()
+    assert forms(ruleset, word)[0] == word
+
+
+_SHARED: list[Ruleset] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _share(ruleset: Ruleset) -> None:
+    _SHARED.append(ruleset)
+
+
+def _shared() -> Ruleset:
+    return _SHARED[0]
+
+
+def test_a_word_of_a_thousand_letters_costs_nothing_special(ruleset: Ruleset, tmp_path: Path) -> None:
+    assert forms(ruleset, "x" * 8000) == ["x" * 8000]
