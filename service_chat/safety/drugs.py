@@ -116,6 +116,7 @@ class DrugTable:
     def find(self, words: Sequence[str]) -> tuple[Mention, ...]:
         """The drugs and families that these words name, in their order; the longest name wins."""
         found: list[Mention] = []
+        seen: dict[str, str | None] = {}
         at = 0
         while at < len(words):
             skipped = _longest(self._not_taken, words, at)
@@ -123,7 +124,12 @@ class DrugTable:
                 at += len(skipped[0])
                 continue
             match = _longest(self._names, words, at)
-            name = match[1] if match else self._inflected(words[at])
+            if match:
+                name: str | None = match[1]
+            else:
+                if words[at] not in seen:
+                    seen[words[at]] = self._inflected(words[at])
+                name = seen[words[at]]
             length = len(match[0]) if match else 1
             if name is not None:
                 found.append(Mention(self.entries[name], at, at + length - 1, self._is_local(words, at, length)))
@@ -165,10 +171,15 @@ class DrugTable:
         if not _STEM <= len(word) <= _MOST or not word.isalpha():
             return None
         candidates = {name for head in _left_out(word) for name in self._heads.get(head, ())}
+        letters = frozenset(word)
         near: list[tuple[int, str]] = []
         for name in candidates:
             most = _forgiven(min(len(word), len(name)))
-            if abs(len(word) - len(name)) <= most and (slips := distance(word, name, most)) <= most:
+            # A slip changes two letters at most: most candidates go here, and comparing letter by letter is dear.
+            if abs(len(word) - len(name)) > most or len(letters.symmetric_difference(name)) > 2 * most:
+                continue
+            slips = distance(word, name, most)
+            if slips <= most:
                 near.append((slips, name))
         return min(near)[1] if near else None
 

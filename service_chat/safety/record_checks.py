@@ -13,6 +13,7 @@ the floor; whether a drug counts as new to the patient is told by the text ("my 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Final
 
 from service_chat.safety.assess import Checked
@@ -162,24 +163,26 @@ class _Case:
         self._talk = talk
         self._tables = tables
         self._spoken = tuple(_party(drug) for drug in talk.drugs)
+        # A text of nothing but drugs must not cost the square of its length: one drug said alike is one party.
+        self._distinct = tuple({(party.id, party.mode, party.own): party for party in reversed(self._spoken)}.values())[
+            ::-1
+        ]
         self._recorded = tuple(_recorded(facts, tables.drugs))
 
     def interactions(self) -> Iterator[RedFlag]:
-        parties = (*self._spoken, *self._recorded)
-        for at, one in enumerate(self._spoken):
-            for other in parties[at + 1 :]:
-                if one.same_as(other):
-                    continue
-                for pair in self._tables.pairs:
-                    if (one.is_one_of(pair.one) and other.is_one_of(pair.other)) or (
-                        one.is_one_of(pair.other) and other.is_one_of(pair.one)
-                    ):
-                        yield from self._met(pair, one, other)
+        parties = (*self._distinct, *self._recorded)
+        for pair in self._tables.pairs:
+            left = [party for party in parties if party.is_one_of(pair.one)]
+            right = [party for party in parties if party.is_one_of(pair.other)] if left else []
+            for a, b in product(left, right):
+                one, other = (b, a) if a.recorded else (a, b)
+                if not one.recorded and not one.same_as(other):
+                    yield from self._met(pair, one, other)
 
     def cautions(self) -> Iterator[RedFlag]:
         conditions = self._conditions()
         ages = [*self._findings.values("age_years"), *_known(self._facts.age_years)]
-        for one in self._spoken:
+        for one in self._distinct:
             for caution in self._tables.cautions:
                 if not one.is_one_of(caution.one) or not one.classes.isdisjoint(caution.spared):
                     continue
@@ -196,7 +199,7 @@ class _Case:
         by_display: dict[str, set[str]] = defaultdict(set)
         for name, display in rows:
             by_display[display].add(name)
-        for one in self._spoken:
+        for one in self._distinct:
             for display, classes in by_display.items():
                 shared = classes & one.classes
                 if shared & self._tables.families or shared & one.substances:
@@ -212,8 +215,9 @@ class _Case:
     def duplicates(self) -> Iterator[RedFlag]:
         """One substance in two products. The same word twice, or a brand for its substance, is one drug."""
         hazard = self._tables.duplicate
-        for at, one in enumerate(self._spoken):
-            for other in (*self._spoken[at + 1 :], *self._recorded):
+        hiding = [party for party in self._spoken if party.substances & hazard.one]
+        for at, one in enumerate(hiding):
+            for other in (*hiding[at + 1 :], *self._recorded):
                 if not one.substances & other.substances & hazard.one:
                     continue
                 asked = Mode.ASKED in {one.mode, other.mode} and not other.recorded

@@ -27,6 +27,8 @@ _PAPERS: Final = ("refill_question", "record_question", "appointment_question", 
 _ASKS: Final = "medicine_question"
 #: Words between a phrase and the name that it speaks of.
 _BESIDE, _LIST = 2, 6
+#: Languages whose verb stands behind what is taken.
+_VERB_LAST: Final = frozenset({"ja", "hi"})
 
 
 class Mode(Enum):
@@ -88,7 +90,10 @@ class TalkTable:
         hits = [hit for concept in self.said for hit in findings.present(concept)]
         if not mentions and not hits:
             return Talk((), (), asks)
-        cues = _Cues(text, self.matcher.find(text, findings.tongues, _forms) if mentions else ())
+        # Phrases are only looked for where a drug is named: most sentences of a long text name none.
+        places = {text.sentences[mention.first] for mention in mentions}
+        tongues = [some if at in places else () for at, some in enumerate(findings.tongues)]
+        cues = _Cues(text, self.matcher.find(text, tongues, _forms) if mentions else ())
         papers = {hit.block for hit in findings.present(*_PAPERS)}
         spoken: list[Drug] = []
         allergies: list[tuple[str, str]] = []
@@ -145,7 +150,7 @@ class _Cues:
         return before or after  # fmt: skip
 
     def own(self, mention: Mention) -> bool:
-        return any(0 <= mention.first - cue.last - 1 <= 1 and self._clause(cue, mention) for cue in self._kinds["own"])
+        return any(cue.last + 1 == mention.first and self._clause(cue, mention) for cue in self._kinds["own"])
 
     def allergy(self, mention: Mention) -> bool | None:
         """True: the text tells of an allergy to it; False: of none; None: it speaks of something else."""
@@ -164,14 +169,15 @@ class _Cues:
         )
 
     def mode(self, mention: Mention) -> Mode:
-        """What the nearest phrase of its sentence says; a phrase before it is nearer than one behind it."""
+        """What the nearest phrase of its sentence says; one where the language puts its verb is nearer than another."""
         nearest: tuple[int, Mode] | None = None
         for kind, mode in (("taken", Mode.TAKEN), ("asked", Mode.ASKED)):
             for cue in self._kinds[kind]:
                 if not self._sentence(cue, mention):
                     continue
-                before = mention.first - cue.last - 1
-                away = before if before >= 0 else cue.first - mention.last + _BESIDE
+                before, last = mention.first - cue.last - 1, cue.language in _VERB_LAST
+                away = before if before >= 0 else cue.first - mention.last - 1
+                away += _BESIDE + 1 if (before >= 0) == last else 0
                 if nearest is None or away < nearest[0]:
                     nearest = (away, mode)
         if nearest is not None:
