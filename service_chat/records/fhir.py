@@ -10,6 +10,8 @@ looks like none.
 import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 from typing import TypeVar
 
 import httpx
@@ -17,10 +19,10 @@ from typing_extensions import override
 
 from service_chat.errors import AmbiguousPatient
 from service_chat.records.fhir_drugs import DRUG_TYPES, Drugs
-from service_chat.records.fhir_mapping import record_from
+from service_chat.records.fhir_mapping import EFFECTIVE, record_from
 from service_chat.records.fhir_patient import identifiers, replaced
 from service_chat.records.fhir_server import FhirServer, Terms, Tokens
-from service_chat.records.fhir_values import Entry, points_to, reference_of
+from service_chat.records.fhir_values import Entry, points_to, reference_of, when
 from service_chat.records.json_values import JsonObject, text
 from service_chat.records.ports import PatientRecord, RecordStore
 from serving.clock import Clock
@@ -30,6 +32,10 @@ T = TypeVar("T")
 
 #: Pages of a list that must be whole; a patient with more is refused rather than cut.
 _MOST_PAGES = 25
+#: Of observations each of the last years is asked for by itself, and what is older at once.
+_OBSERVATION, _YEARS = "Observation", 8
+#: A year of two thousand values ends there; the newest are the first.
+_MOST_OLD_PAGES = 10
 #: Drugs that prescriptions point to and that did not come along.
 _MOST_MEDICATIONS = 50
 
@@ -56,7 +62,6 @@ _LISTS = (
     _List("AllergyIntolerance"),
     _List("MedicationRequest", (("_include", "MedicationRequest:medication"),)),
     _List("MedicationStatement", (("_include", "MedicationStatement:medication"),), optional=True),
-    _List("Observation", (("_sort", "-date"), ("_count", "200")), pages=10, whole=False),
     _List("Encounter", (("_sort", "-date"), ("_count", "20")), pages=1, whole=False, optional=True),
     _List("DocumentReference", (("status", "current"), ("_sort", "-date")), pages=1, whole=False, optional=True),
 )
@@ -103,7 +108,8 @@ class FhirRecords(RecordStore):
         return next(iter(by_id.values()))
 
     async def _all_of(self, patient_id: str) -> list[Entry]:
-        lists = await _together([self._list(each, patient_id) for each in _LISTS])
+        asked = [self._list(each, patient_id) for each in _LISTS]
+        lists = await _together([*asked, self._observations(patient_id)])
         # A server may send an included resource with each page.
         unique = {(entry.kind, text(entry.resource.get("id"))): entry for found in lists for entry in found}
         entries = list(unique.values())
@@ -116,10 +122,32 @@ class FhirRecords(RecordStore):
         count = () if any(name == "_count" for name, _ in which.terms) else (("_count", "100"),)
         terms = (("patient", patient_id), *which.terms, *count)
         found = await self._server.search(which.kind, terms, which.pages, which.whole, which.optional)
-        for entry in found:
-            if entry.kind == which.kind and not _is_theirs(entry.resource, patient_id):
-                raise DependencyFailed("The FHIR server returned a resource of another patient.", kind=which.kind)
-        return [entry for entry in found if entry.kind in (which.kind, "Medication")]
+        return _theirs(found, which.kind, patient_id)
+
+    async def _observations(self, patient_id: str) -> list[Entry]:
+        """The newest page; and where that is not all, the years before it at the same time.
+
+        A page after the first costs a server most of a second, because it goes on with a search that it has put aside;
+        a first page costs a tenth of that. A patient with a thousand values has five pages, and years of two hundred.
+        """
+        terms = (("patient", patient_id), ("_sort", "-date"), ("_count", "200"))
+        newest = await self._server.first_page(_OBSERVATION, terms)
+        found = _theirs(newest.found, _OBSERVATION, patient_id)
+        if newest.last:
+            return found
+        taken = [at for entry in found if (at := when(entry.resource, *EFFECTIVE)) is not None]
+        if not taken:
+            return found
+        # A day more, for the time zone in which the server counts its days.
+        newer = min(taken).date() + timedelta(days=1)
+        years = [newer - timedelta(days=365 * number) for number in range(_YEARS + 1)]
+        spans = [(("date", f"ge{first}"), ("date", f"le{last}")) for last, first in pairwise(years)]
+        asked = [
+            self._server.search(_OBSERVATION, (*terms, *span), _MOST_OLD_PAGES, whole=False)
+            for span in (*spans, (("date", f"le{years[-1]}"),))
+        ]
+        older = [entry for each in await _together(asked) for entry in each]
+        return found + _theirs(older, _OBSERVATION, patient_id)
 
 
 def _carries(patient: JsonObject, system: str, mrn: str) -> bool:
@@ -129,6 +157,14 @@ def _carries(patient: JsonObject, system: str, mrn: str) -> bool:
 def _is_theirs(resource: JsonObject, patient_id: str) -> bool:
     owner = resource.get("subject") if reference_of(resource.get("subject")) else resource.get("patient")
     return points_to(owner, "Patient", patient_id)
+
+
+def _theirs(found: Sequence[Entry], kind: str, patient_id: str) -> list[Entry]:
+    """Those of the kind that was asked for, and drugs that came along."""
+    for entry in found:
+        if entry.kind == kind and not _is_theirs(entry.resource, patient_id):
+            raise DependencyFailed("The FHIR server returned a resource of another patient.", kind=kind)
+    return [entry for entry in found if entry.kind in (kind, "Medication")]
 
 
 def _escaped(value: str) -> str:

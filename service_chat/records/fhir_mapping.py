@@ -55,6 +55,8 @@ _PLACEHOLDER_CODES = frozenset({"419199007", "420134006", "418038007"})
 _VISITS = {"AMB": "office", "VR": "telehealth", "EMER": "emergency", "HH": "home", "FLD": "home", "IMP": "inpatient",
            "ACUTE": "inpatient", "NONAC": "inpatient", "SS": "inpatient", "OBSENC": "inpatient"}  # fmt: skip
 _NO_VISIT = frozenset({"planned", "cancelled", "entered-in-error", "discontinued"})
+#: When it was measured.
+EFFECTIVE = ("effectiveDateTime", "effectiveInstant", "effectivePeriod")
 _NO_RESULT = frozenset({"entered-in-error", "cancelled", "registered"})
 
 _PREGNANCY_STATUS = "82810-3"
@@ -160,7 +162,7 @@ def _allergy(resource: JsonObject, parts: Parts) -> None:
 def _observation(resource: JsonObject, parts: Parts) -> None:
     if text(resource.get("status")) in _NO_RESULT:
         return
-    at = when(resource, "effectiveDateTime", "effectiveInstant", "effectivePeriod", "issued")
+    at = when(resource, *EFFECTIVE, "issued")
     if at is None:
         return
     loincs = codes(resource.get("code"), LOINC)

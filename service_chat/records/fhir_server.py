@@ -6,7 +6,7 @@ that the operator configured: the host in it is whatever the request or the serv
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import httpx
 
@@ -19,6 +19,12 @@ from serving.errors import DependencyFailed
 _NOT_OFFERED = frozenset({400, 403, 404, 405, 501})
 
 Terms = Sequence[tuple[str, str]]
+Form = dict[str, list[str]]
+
+
+class Page(NamedTuple):
+    found: list[Entry]
+    last: bool  #: nothing follows
 
 
 class Tokens(Protocol):
@@ -80,6 +86,19 @@ class FhirServer:
         except _Refused as refused:
             raise _plain(refused) from None
 
+    async def first_page(self, kind: str, terms: Terms) -> Page:
+        """The beginning of a list, and whether that is all of it.
+
+        Raises:
+            DependencyFailed: The server did not answer as agreed.
+        """
+        address = f"{self._base}/{kind}/_search"
+        try:
+            page = await self._object("POST", address, _form(terms))
+        except _Refused as refused:
+            raise _plain(refused) from None
+        return Page(_entries_of(page), self._next(page, address) is None)
+
     async def read(self, reference: str) -> Entry | None:
         """The resource that a reference of this server means; None when there is none, or it is another server's."""
         parts = reference.split("/_history/")[0].split("/")
@@ -97,13 +116,11 @@ class FhirServer:
 
     async def _from_the_start(self, kind: str, terms: Terms, most_pages: int, whole: bool) -> list[Entry]:
         address = f"{self._base}/{kind}/_search"
-        page = await self._object("POST", address, dict(terms))
+        page = await self._object("POST", address, _form(terms))
         found: list[Entry] = []
         seen = {address}
         while True:
-            if page.get("resourceType") != "Bundle":
-                raise DependencyFailed("The FHIR server answered a search with something that is no bundle.")
-            found.extend(entries(page))
+            found.extend(_entries_of(page))
             following = self._next(page, address)
             if following is None:
                 return found
@@ -131,7 +148,7 @@ class FhirServer:
             )
         return str(url)
 
-    async def _object(self, method: str, url: str, form: dict[str, str] | None = None) -> JsonObject:
+    async def _object(self, method: str, url: str, form: Form | None = None) -> JsonObject:
         """Raises _Refused for every status but success."""
         for again in (True, False):
             token = await self._tokens.token()
@@ -142,7 +159,7 @@ class FhirServer:
                     raise
         raise AssertionError("the second turn returns or raises")
 
-    async def _ask(self, method: str, url: str, form: dict[str, str] | None, token: str) -> JsonObject:
+    async def _ask(self, method: str, url: str, form: Form | None, token: str) -> JsonObject:
         # no-cache: a server may otherwise answer an equal search from a minute ago.
         headers = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
         if token:
@@ -158,6 +175,20 @@ class FhirServer:
             raise DependencyFailed("The FHIR server did not answer.", reason=type(error).__name__) from None
         except ValueError:
             raise DependencyFailed("The FHIR server answered with something that is no JSON.") from None
+
+
+def _form(terms: Terms) -> Form:
+    """A term may stand twice: `date` from here and to there."""
+    found: Form = {}
+    for name, value in terms:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def _entries_of(page: JsonObject) -> list[Entry]:
+    if page.get("resourceType") != "Bundle":
+        raise DependencyFailed("The FHIR server answered a search with something that is no bundle.")
+    return list(entries(page))
 
 
 def _plain(refused: _Refused) -> DependencyFailed:

@@ -106,7 +106,9 @@ def _newest(found: Mapping[str, Iterable[Observation]], most: int) -> tuple[Obse
     kept: list[Observation] = []
     for values in found.values():
         # Equal moments are decided by the value: the order in which a server sends them decides nothing.
-        by_moment = {each.taken_at: each for each in sorted(values, key=lambda each: (each.value, each.unit))}
+        by_moment = {
+            each.taken_at: each for each in sorted(values, key=lambda each: (each.value, each.unit, each.loinc or ""))
+        }
         kept += sorted(by_moment.values(), key=lambda each: each.taken_at, reverse=True)[:most]
     by_name = sorted(kept, key=lambda each: each.name)
     return tuple(sorted(by_name, key=lambda each: each.taken_at, reverse=True))

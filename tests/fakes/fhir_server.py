@@ -59,7 +59,7 @@ class FakeFhir:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
         body = (await request.body()).decode()
-        form = {name: values[-1] for name, values in parse_qs(body).items()}
+        form = {name: " ".join(values) for name, values in parse_qs(body).items()}
         if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             form = {}
         asked = Asked(request.method, request.url.path, request.url.query, form, dict(request.headers))
@@ -103,6 +103,8 @@ class FakeFhir:
                 owner = resource.get("subject", resource.get("patient", {})).get("reference")
                 if owner != f"Patient/{value}":
                     return False
+            if term == "date" and not _between(_date(resource)[:10], value.split(" ")):
+                return False
             if term == "status" and resource.get("status") != value:
                 return False
         return True
@@ -134,6 +136,10 @@ class FakeFhir:
         kind, own = request.path_params["kind"], request.path_params["id"]
         found = [each for each in self.resources if each["resourceType"] == kind and each["id"] == own]
         return Response(orjson.dumps(found[0])) if found else Response(status_code=404)
+
+
+def _between(day: str, bounds: Sequence[str]) -> bool:
+    return all(day >= each[2:] if each.startswith("ge") else day <= each[2:] for each in bounds)
 
 
 def _date(resource: Resource) -> str:

@@ -169,6 +169,21 @@ async def test_of_observations_the_newest_pages_are_enough() -> None:
         assert [each.value for each in (await records.patient(MRN)).labs] == [25, 24]
 
 
+async def test_an_old_value_is_found_behind_a_thousand_newer_ones() -> None:
+    many = [
+        observation("2160-0", "Creatinine", f"{2005 + number // 50}-{number % 12 + 1:02}-01", "laboratory", **value)
+        for number in range(1000)
+        if (value := measured(number, "mg/dL"))
+    ]
+    rare = observation("6690-2", "Leukocytes", "2005-01-01", "laboratory", **measured(4, "10*3/uL"))
+    server = FakeFhir(bundle(found=[*many, rare]))
+    server.page_size = 200
+    async with store(server) as records:
+        labs = (await records.patient(MRN)).labs
+    assert [each.name for each in labs] == ["Creatinine", "Creatinine", "Leukocytes"]
+    assert labs[0].taken_at.year == 2024
+
+
 @pytest.mark.parametrize("kind", ["MedicationStatement", "Encounter", "DocumentReference"])
 @pytest.mark.parametrize("status", [400, 403, 404, 501])
 async def test_a_kind_that_servers_may_lack_is_an_empty_list(kind: str, status: int) -> None:
