@@ -7,9 +7,13 @@ PY := .venv/bin/python
 STAGE := @scripts/stage.sh
 PYTEST := $(PY) -m pytest
 
+# A real FHIR server and patients for it, where they are there beside this checkout.
+FHIR_SERVER ?= $(wildcard ../shared/tools/fhir/fhir-server)
+FHIR_PATIENTS ?= $(wildcard ../shared/data/synthea)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos load bench \
-        bench-predict bench-triage eval docs tools images changelog clean
+        bench-predict bench-triage eval fhir-accept docs tools images changelog clean
 
 help: ## List what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -56,6 +60,9 @@ integration: setup ## Integration tests: whole services on loopback, with real m
 
 chaos: setup ## Chaos tests: kill, hang up, drain mid-flight; afterwards one good request succeeds
 	@$(PYTEST) tests/chaos
+
+fhir-accept: setup ## The FHIR store on a real server (FHIR_SERVER: the tool that starts one; FHIR_PATIENTS: its bundles)
+	@FHIR_SERVER="$(FHIR_SERVER)" FHIR_PATIENTS="$(FHIR_PATIENTS)" $(PYTEST) tests/acceptance/fhir
 
 load: setup ## Load both services on loopback for a few seconds each and judge the result (LOAD_USERS, LOAD_SECONDS)
 	@$(PY) -m scripts.load chat
