@@ -18,6 +18,7 @@ from service_chat.record_stores import open_records
 from service_chat.records.bundle import records_in
 from service_chat.records.sqlite_file import opened_for_import, put
 from service_chat.services.context import Context, context_of
+from service_chat.settings import ChatSettings
 from serving.clock import SystemClock
 from serving.errors import InvalidInput
 
@@ -59,7 +60,7 @@ def show(
 ) -> None:
     """Show what a prompt would hold of a patient, untruncated, with where each item comes from."""
     with plain_errors():
-        context = asyncio.run(_context(mrn))
+        context = asyncio.run(_context(settings_from_environment(), mrn))
     if as_json:
         items = [
             {
@@ -79,8 +80,8 @@ def show(
         typer.echo(f"{item.id:>4}  {item.date.isoformat() if item.date else '':<10}  {item.text}  [{item.source}]")
 
 
-async def _context(mrn: str) -> Context:
-    store = await open_records(settings_from_environment(), SystemClock())
+async def _context(settings: ChatSettings, mrn: str) -> Context:
+    store = await open_records(settings, SystemClock())
     try:
         return context_of(await store.patient(mrn))
     finally:

@@ -4,15 +4,18 @@ import asyncio
 import multiprocessing
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from service_chat.records.ports import RecordStore
+from service_chat.records.ports import PatientRecord, Pregnancy, RecordStore, Sex
 from service_chat.records.sqlite import SqliteRecords
-from service_chat.records.sqlite_file import SCHEMA_VERSION, connect, create
+from service_chat.records.sqlite_file import SCHEMA_VERSION, connect, create, opened_for_import, put
 from service_chat.records.synthetic import MRNS, synthetic_patients
 from serving.errors import DependencyFailed, NotFound
+from tests.fakes.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -113,3 +116,63 @@ def _execute(path: Path, statement: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(statement)
         connection.commit()
+
+
+async def test_a_file_of_the_first_version_is_made_anew_because_it_held_nobody_real(path: Path) -> None:
+    await asyncio.to_thread(create, path, [])
+    await asyncio.to_thread(_execute, path, "PRAGMA user_version = 1")
+    store = await SqliteRecords.open(path)
+    try:
+        assert len(await store.mrns()) == len(MRNS)
+    finally:
+        await store.aclose()
+
+
+async def test_a_patient_is_replaced_while_the_file_is_open_for_reading(path: Path) -> None:
+    known = synthetic_patients()[0]
+    store = await SqliteRecords.open(path)
+    try:
+        assert await asyncio.to_thread(_put, path, replace(known, sex=Sex.UNKNOWN)) is True
+        assert await asyncio.to_thread(_put, path, replace(known, mrn="NEW-1")) is False
+        assert (await store.patient(known.mrn)).sex is Sex.UNKNOWN
+        assert len((await store.patient("NEW-1")).vitals) == len(known.vitals)
+    finally:
+        await store.aclose()
+
+
+async def test_who_was_imported_is_read_as_of_today_and_the_dead_as_of_their_death(path: Path) -> None:
+    known = replace(synthetic_patients()[0], birth_date=date(2025, 6, 1), as_of=date(2025, 12, 1))
+    await asyncio.to_thread(_put, path, known)
+    await asyncio.to_thread(_put, path, replace(known, mrn="DEAD-1", deceased=True))
+    store = await SqliteRecords.open(path, ManualClock())
+    try:
+        living, dead = await store.patient(known.mrn), await store.patient("DEAD-1")
+    finally:
+        await store.aclose()
+    assert (living.as_of, dead.as_of) == (date(2026, 1, 1), date(2025, 12, 1))
+    assert dead.deceased
+
+
+async def test_a_pregnancy_grows_with_the_day_and_ends(path: Path) -> None:
+    pregnant = replace(
+        synthetic_patients()[0],
+        pregnancy=Pregnancy.PREGNANT,
+        gestation_weeks=3,
+        pregnancy_began=date(2025, 8, 1),
+        pregnancy_holds_until=date(2026, 6, 1),
+        as_of=date(2025, 8, 25),
+    )
+    assert pregnant.on(date(2026, 1, 2)).gestation_weeks == 22
+    over = pregnant.on(date(2026, 6, 2))
+    assert (over.pregnancy, over.gestation_weeks) == (Pregnancy.NOT_RECORDED, None)
+    await asyncio.to_thread(_put, path, pregnant)
+    store = await SqliteRecords.open(path, ManualClock())
+    try:
+        assert (await store.patient(pregnant.mrn)).gestation_weeks == 21
+    finally:
+        await store.aclose()
+
+
+def _put(path: Path, patient: PatientRecord) -> bool:
+    with opened_for_import(path) as connection:
+        return put(connection, patient)
