@@ -7,11 +7,10 @@ necessary: no name, record number, birth date, address, insurer or claim enters;
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from service_chat.records.ports import AllergyStatus, PatientRecord, Pregnancy, Sex
 from service_chat.services.record_items import Item, items_of
-from service_chat.services.redaction import redact, redact_known
+from service_chat.services.redaction import Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +32,8 @@ def context_of(record: PatientRecord, private: Iterable[str] = ()) -> Context:
 
     The record's own number and birth date are always among them.
     """
-    words = (record.mrn, *private)
-    typed = partial(redact, private=words, born=record.birth_date)
-    coded = partial(redact_known, private=words, born=record.birth_date)
-    return Context(tuple(_about(record)), tuple(items_of(record, typed, coded)))
+    redaction = Redaction((record.mrn, *private), record.birth_date)
+    return Context(tuple(_about(record)), tuple(items_of(record, redaction)))
 
 
 def _about(record: PatientRecord) -> Iterator[str]:

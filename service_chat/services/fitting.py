@@ -2,6 +2,7 @@
 
 Called by the triage use case, after `context`. Shares are fixed, so that what is shown of a record depends on the
 record alone: two questions about one patient then begin with the same tokens, and the second need not read them again.
+The question may have what the record leaves.
 What leaves first: documents, visits, old laboratory values, resolved conditions, what is no disease, then the least
 recent of the rest. Allergies, active drugs and pregnancy never leave; they only lose their details. If these alone are
 too much, the prompt is too long, the engine says so, and the rules answer without a model.
@@ -86,9 +87,11 @@ def fit(
     """`hits`: where in `query` somebody found what matters, as start and end. `count` is asked line by line."""
     share = budget or Budget()
     kept, shown, left_out = _fit_items(context, share.record, count)
-    words, cut = fit_query(query, share.query, count, hits)
+    record = "\n".join(_lines(context.about, kept, shown))
+    left = max(0, share.record - count(record))
+    words, cut = fit_query(query, share.query + left, count, hits)
     return Fitted(
-        record="\n".join(_lines(context.about, kept, shown)),
+        record=record,
         query=words,
         kept=kept,
         truncated=(*left_out, *(("query",) if cut else ())),

@@ -11,7 +11,6 @@ has no look; that is why documents are the first to leave a prompt, and why they
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
-from functools import lru_cache
 
 from service_chat.services.sentences import sentence_spans
 
@@ -66,30 +65,31 @@ _NOT_HEALTH = re.compile(
 _RACE = re.compile(r"(?i)(?<=[- ]old )(?:non-?)?hispanic\s+\w+\s+|(?<=[- ]old )(?:white|black|asian|caucasian)\s+")
 
 
-def redact(text: str, private: Iterable[str] = (), born: date | None = None) -> str:
-    """Typed text without what `redact_known` takes out, and without what looks like a person's or an insurer's."""
-    text = _RACE.sub("", _LOOKS.sub(_take, redact_known(text, private, born)))
-    kept = [text[start:end] for start, end in sentence_spans(text) if not _NOT_HEALTH.search(text, start, end)]
-    return " ".join(" ".join(kept).split())
+class Redaction:
+    """For one patient: what the store knows to be private, and the birth date in its usual forms."""
 
+    def __init__(self, private: Iterable[str] = (), born: date | None = None) -> None:
+        words = {word.strip() for word in private if len(word.strip()) > 1} | set(_dates(born))
+        # The longest first. A short name is an ordinary word in some language: it has to be written as a name is.
+        parts = [
+            re.escape(word) if len(word) < 4 else f"(?i:{re.escape(word)})"
+            for word in sorted(words, key=lambda word: (-len(word), word))
+        ]
+        self._known = re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)") if parts else None
 
-def redact_known(text: str, private: Iterable[str] = (), born: date | None = None) -> str:
-    """`text` without the words in `private` (whole words, any case) and the birth date in its usual forms."""
-    words = tuple(sorted({word.strip() for word in private if len(word.strip()) > 1} | set(_dates(born))))
-    return _known(words).sub(TAKEN, text) if words else text
+    def typed(self, text: str) -> str:
+        """What somebody wrote, without what is private and without what looks like a person's or an insurer's."""
+        text = _RACE.sub("", _LOOKS.sub(_take, self.coded(text)))
+        kept = [text[start:end] for start, end in sentence_spans(text) if not _NOT_HEALTH.search(text, start, end)]
+        return " ".join(" ".join(kept).split())
+
+    def coded(self, text: str) -> str:
+        """A code's display without what is private: whole words, in any case of letters."""
+        return self._known.sub(TAKEN, text) if self._known is not None else text
 
 
 def _take(match: re.Match[str]) -> str:
     return match[0] if _NOT_NAMES.match(match[0]) else TAKEN
-
-
-@lru_cache(maxsize=64)
-def _known(words: tuple[str, ...]) -> re.Pattern[str]:
-    """The longest first. A short name is an ordinary word in some language: it has to be written as a name is."""
-    parts = [
-        re.escape(word) if len(word) < 4 else f"(?i:{re.escape(word)})" for word in sorted(words, key=len, reverse=True)
-    ]
-    return re.compile(rf"(?<!\w)(?:{'|'.join(parts)})(?!\w)")
 
 
 def _dates(born: date | None) -> Iterator[str]:

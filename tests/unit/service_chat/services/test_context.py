@@ -11,7 +11,7 @@ from service_chat.records.synthetic import synthetic_patients
 from service_chat.services.context import context_of
 from service_chat.services.fitting import whole
 from service_chat.services.record_items import Kind, Tier
-from service_chat.services.redaction import redact
+from service_chat.services.redaction import Redaction
 from tests.unit.service_chat.services.full_records import RECORD, longest_record
 
 EXAMPLES = int(os.environ.get("SLUICE_EXAMPLES", "50"))
@@ -49,9 +49,31 @@ def test_of_a_value_the_newest_counts_and_the_one_before_it_is_old() -> None:
     labs = [(item.text, item.tier) for item in context_of(RECORD).items if item.kind is Kind.LAB]
     assert labs == [
         ("INR 3.4 {ratio}", Tier.CURRENT),
-        ("INR 2.1 {ratio}", Tier.OLD_LAB),
         ("Troponin <5 ng/L", Tier.OLD_LAB),
+        ("INR 2.1 {ratio}", Tier.OLD_LAB),
     ]
+
+
+def test_values_that_are_looked_for_first_stand_first_and_are_short() -> None:
+    names = ("Urea", "MCV", "Potassium", "Platelets", "Creatinine")
+    labs = tuple(replace(RECORD.labs[0], name=name, value=423.0412, unit="U") for name in names)
+    texts = [item.text for item in context_of(replace(RECORD, labs=labs)).items if item.kind is Kind.LAB]
+    assert texts == ["Creatinine 423 U", "Potassium 423 U", "Platelets 423 U", "Urea 423 U", "MCV 423 U"]
+
+
+@pytest.mark.parametrize(("value", "said"), [(5, "5"), (0.0231, "0.0231"), (250_000, "250000"), (1234.5678, "1235")])
+def test_a_figure_is_written_out(value: float, said: str) -> None:
+    item = context_of(replace(RECORD, labs=(replace(RECORD.labs[0], value=value),))).item("L1")
+    assert item is not None
+    assert item.text == f"INR {said} {{ratio}}"
+
+
+def test_what_was_measured_at_birth_does_not_tell_the_day() -> None:
+    context = context_of(replace(RECORD, birth_date=RECORD.labs[0].taken_at.date()))
+    item = context.item("L1")
+    assert item is not None
+    assert (item.text, item.date) == ("INR 3.4 {ratio} (at birth)", None)
+    assert "2026-11-20" not in whole(context)
 
 
 def test_pregnancy_age_and_death_are_said_of_the_person() -> None:
@@ -135,7 +157,7 @@ def test_no_word_that_the_store_knows_to_be_private_ever_enters(first: str, last
     ],
 )
 def test_what_looks_like_a_person_or_a_number_of_one_is_taken_out(private: str) -> None:
-    text = redact(f"Today {private} came with a cough. It is worse at night.")
+    text = Redaction().typed(f"Today {private} came with a cough. It is worse at night.")
     assert private not in text
     assert not {word for word in private.split() if len(word) > 3} & set(text.split())
     assert "cough" in text
@@ -143,13 +165,15 @@ def test_what_looks_like_a_person_or_a_number_of_one_is_taken_out(private: str) 
 
 
 def test_who_pays_and_who_somebody_is_are_no_health() -> None:
-    text = redact("Patient currently has Medicare. She is a 65 year-old nonhispanic white female. She smokes.")
+    text = Redaction().typed(
+        "Patient currently has Medicare. She is a 65 year-old nonhispanic white female. She smokes."
+    )
     assert text == "She is a 65 year-old female. She smokes."
 
 
 @pytest.mark.parametrize("text", ["COVID19 last year", "Vitamin B12 600 MG", "98.6 F, BP 120/80", "Insulin 70/30"])
 def test_what_only_resembles_a_name_stays(text: str) -> None:
-    assert redact(text) == text
+    assert Redaction().typed(text) == text
 
 
 def test_an_excerpt_is_whole_sentences() -> None:
