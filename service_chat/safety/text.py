@@ -223,6 +223,8 @@ def read(original: str) -> Text:
                 continue
             if _LATIN.search(word):
                 words[at] = twin  # no language mixes alphabets inside one word
+                if len(twin) == end - start:  # number readers see the folded text only
+                    normal = normal[:start] + twin + normal[end:]
             else:
                 twins[at] = twin
     return Text(

@@ -1,0 +1,38 @@
+import pytest
+
+from service_chat.safety.assess import Ruleset
+from service_chat.safety.check import main
+from service_chat.safety.packaged import RulesError, refuse
+from service_chat.safety.values import Flag
+
+
+def test_the_packaged_data_has_no_problem() -> None:
+    problems: list[str] = []
+    Ruleset.read(problems)
+    assert problems == []
+
+
+def test_every_language_that_is_spoken_to_is_also_read() -> None:
+    assert Ruleset.load().lexicon.languages == {"en", "es", "fr", "de", "pt", "it", "pl", "zh", "ja", "ar", "hi", "ru"}
+
+
+def test_rules_point_to_public_pages() -> None:
+    for rule in Ruleset.load().rules.rules:
+        assert rule.flag is None or rule.source.startswith("https://"), rule.name
+
+
+def test_the_check_counts_and_explains(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    assert "concepts" in capsys.readouterr().out
+    assert main(["--age", "40", "crushing chest pain"]) == 0
+    told = capsys.readouterr().out
+    assert "chest_site" in told
+    assert Flag.CARDIAC.value in told
+
+
+def test_problems_are_raised_together() -> None:
+    refuse([])
+    with pytest.raises(RulesError) as caught:
+        refuse(["one", "two"])
+    assert caught.value.details["problems"] == ["one", "two"]
+    assert caught.value.code == "rules_invalid"
