@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from service_chat.safety.gate import NOT_CHECKED
 from service_chat.safety.values import Acuity, Flag, Floor, Notice, RedFlag
 from service_chat.services.answer_form import MOST_ENTRIES, ModelAnswer
 from service_chat.services.context import Context
@@ -18,6 +19,9 @@ from service_chat.services.grounding import Vocabulary
 from service_chat.services.record_answer import DISCLAIMER, facts_of
 from service_chat.services.settled import Source, settle
 from service_chat.services.spoken import ModelText, fixed_words_only, speak
+
+#: An emergency's text must be read in one look.
+_MOST_REASONS = 3
 
 
 class Words(Protocol):
@@ -93,7 +97,8 @@ def compose(
     notice = emergency_notice(floor, words, region, settled.acuity)
     asked = [words.question(code, language) for code in floor.questions]
     questions = tuple(_few([*asked, *spoken.questions]))
-    told = [words.notice(notice.value, language, region) for notice in floor.notices]
+    codes = [notice.value for notice in floor.notices] + [NOT_CHECKED] * (NOT_CHECKED in settled.gate)
+    told = [words.notice(code, language, region) for code in codes]
     by_software = words.notice("ai", language, region)
     shows_facts = model is None and settled.acuity < Acuity.EMERGENCY and not fixed_words_only(floor)
     return Composed(
@@ -110,6 +115,7 @@ def compose(
         disclaimer=f"{by_software} {DISCLAIMER}".strip(),
         response=_paragraphs(
             notice or disposition,
+            "" if fixed_words_only(floor) else _listed(_reasons(floor)),
             spoken.rationale,
             _listed(spoken.next_steps),
             _listed(questions),
@@ -157,6 +163,18 @@ def _citations(shown: Fitted | None, model: ModelAnswer | None) -> tuple[Citatio
     items = {item.id: item for item in shown.kept}
     cited = (items[ref] for ref in dict.fromkeys(model.record_refs) if ref in items)
     return tuple(Citation(item.id, item.kind.value, item.text, item.date, item.source) for item in cited)
+
+
+def _reasons(floor: Floor) -> Iterator[str]:
+    """Why, of the gravest: what a rule is about, the caller's words for it, what of the record it rests on."""
+    said: set[str] = set()
+    for flag in floor.flags:
+        words = ", ".join(dict.fromkeys(f"“{words}”" for words in flag.evidence))
+        reason = ": ".join(part for part in (flag.label, words) if part)
+        record = ", ".join(dict.fromkeys(flag.record))
+        if flag.label not in said and len(said) < _MOST_REASONS:
+            said.add(flag.label)
+            yield f"{reason} (your record: {record})" if record else reason
 
 
 # --- the text to show ---------------------------------------------------------------------------------------------

@@ -205,6 +205,24 @@ def test_a_plan_gets_more_words_than_a_wish_and_a_method_most() -> None:
     ]
 
 
+def test_why_is_said_in_the_callers_own_words_and_from_the_record() -> None:
+    drug = RedFlag(
+        Flag.ALLERGY_CONFLICT, Acuity.URGENT, "a.s@1", "A drug you are allergic to", ("advil",), ("Ibuprofen",)
+    )
+    floor = replace(flagged(CHEST), flags=(CHEST, drug))
+    response = composed(floor, None).response
+    assert "- Pressure in the chest: “chest”\n" in response
+    assert "- A drug you are allergic to: “advil” (your record: Ibuprofen)" in response
+
+
+@pytest.mark.parametrize("flag", [Flag.SELF_HARM, Flag.VIOLENCE_ABUSE])
+def test_what_others_must_not_read_is_not_named(flag: Flag) -> None:
+    sensitive = RedFlag(flag, Acuity.URGENT, "x.y@1", "A label", ("his words",))
+    response = composed(replace(flagged(CHEST), flags=(CHEST, sensitive)), None).response
+    assert "A label" not in response
+    assert "his words" not in response
+
+
 def test_whether_it_is_safe_to_read_is_asked_first() -> None:
     hurt = RedFlag(Flag.VIOLENCE_ABUSE, Acuity.URGENT, "violence.partner@1", "Violence", ("hits me",))
     said = emergency_notice(flagged(hurt), FixedWords(), "GB")
@@ -249,6 +267,11 @@ def test_an_answer_says_that_software_wrote_it_and_what_else_is_to_be_known() ->
     assert "<notice prompt_injection>" in result.response
     assert "not a medical device" in result.disclaimer
     assert result.notices == (Notice.PROMPT_INJECTION,)
+
+
+def test_what_no_table_holds_is_never_silently_safe() -> None:
+    assert "<notice not_checked>" in composed(replace(MILD, gate=("not_checked",))).response
+    assert "<notice not_checked>" not in composed().response
 
 
 def test_the_join_does_not_depend_on_who_speaks_first() -> None:
