@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service_chat.safety.text import Text, fold, is_sign, split_words
+from service_chat.safety.text import Text, cut, fold, is_sign
 
 #: Written without spaces between words.
 SPACELESS = frozenset({"zh", "ja"})
@@ -56,7 +56,7 @@ def parse(pattern: str, language: str) -> list[tuple[Place, ...]]:
     variants: list[list[Place]] = [[]]
     gap = False
     signs = language in SPACELESS
-    for piece in pattern.replace("..", " .. ").replace("…", " .. ").split():
+    for piece in fold(pattern).replace("..", " .. ").split():
         if piece == "..":
             gap = bool(variants[0])  # at an end it says nothing
             continue
@@ -81,7 +81,7 @@ def _options(piece: str, signs: bool) -> Iterator[list[tuple[str, ...]]]:
         if option == "#":
             single.append("#")
             continue
-        words = split_words(option.strip("*"))
+        words = cut(option.strip("*"))
         if not words:
             continue
         if not signs:

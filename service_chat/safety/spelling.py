@@ -15,7 +15,6 @@ from array import array
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 
 from service_chat.safety.language import Languages
 from service_chat.safety.packaged import Packaged, table, text_items
@@ -25,6 +24,8 @@ from service_chat.safety.text import fold
 _LEAST, _LONG, _MOST = 5, 8, 24  #: letters: below no repair, from here two changes, above no word
 _SWAP = 4  #: letters from which two neighbours may be swapped: "pian"
 _PREFIX = 6
+#: An entry of the index in one machine word: 42 bits of a hash, 21 bits of a place.
+_HASH, _PLACE, _PLACES = (1 << 42) - 1, 21, (1 << 21) - 1
 _DRAWL = re.compile(r"(.)\1{2,}")
 _FIGURES = str.maketrans("013457", "oieast")
 _FIGURES_L = str.maketrans("013457", "oleast")
@@ -56,7 +57,7 @@ def distance(left: str, right: str, most: int) -> int:
         if min(row) > most:
             return most + 1
         before, last = last, row
-    return last[-1]
+    return min(last[-1], most + 1)
 
 
 def _swaps(word: str) -> Iterator[str]:
@@ -76,18 +77,19 @@ def _mask(word: str) -> int:
 def _keys(word: str, most: int) -> set[str]:
     """The beginning with up to so many of its letters left out, never the first."""
     head = word[:_PREFIX]
-    places = range(1, len(head))
-    return {
-        "".join(char for at, char in enumerate(head) if at not in gone)
-        for size in range(most + 1)
-        for gone in combinations(places, size)
-    }
+    keys = {head}
+    for at in range(1, len(head)):
+        one = head[:at] + head[at + 1 :]
+        keys.add(one)
+        if most > 1:
+            keys.update([one[:more] + one[more + 1 :] for more in range(at, len(one))])
+    return keys
 
 
 class Index:
     """Words of all languages by what is left of them.
 
-    Sorted arrays of hashes: as a table of texts this would weigh 100 MB. One index rather than one a language, since a
+    One sorted array of numbers: as a table of texts this would weigh 100 MB. One index rather than one a language, since a
     sentence that tells no language is looked up in all of them.
     """
 
@@ -105,11 +107,13 @@ class Index:
             for word, stem, languages in kinds
             if _LEAST <= len(word) <= _MOST
         ]
-        pairs = sorted(
-            (hash(key), at) for at, (word, *_) in enumerate(self._words) for key in _keys(word, self.changes(word))
-        )
-        self._hashes = array("q", (pair[0] for pair in pairs))
-        self._at = array("l", (pair[1] for pair in pairs))
+        entries = [
+            (hash(key) & _HASH) << _PLACE | at
+            for at, (word, *_) in enumerate(self._words)
+            for key in _keys(word, self.changes(word))
+        ]
+        entries.sort()
+        self._entries = array("q", entries)  #: a key's hash above, its word's place below
 
     @staticmethod
     def changes(word: str) -> int:
@@ -123,14 +127,14 @@ class Index:
         most = self.changes(word)
         mask = _mask(word)
         found: list[tuple[int, str, frozenset[str]]] = []
-        hashes, places = self._hashes, self._at
+        entries, last = self._entries, len(self._entries)
         tried: set[int] = set()
         for key in _keys(word, most):
-            hashed = hash(key)
-            place = bisect_left(hashes, hashed)
-            while place < len(hashes) and hashes[place] == hashed:
-                tried.add(places[place])
-                place += 1
+            hashed = hash(key) & _HASH
+            at = bisect_left(entries, hashed << _PLACE)
+            while at < last and entries[at] >> _PLACE == hashed:
+                tried.add(entries[at] & _PLACES)
+                at += 1
         for at in tried:
             known, stem, known_mask, languages = self._words[at]
             if known[0] != word[0]:

@@ -76,7 +76,9 @@ def test_reading_never_fails_and_every_word_leads_back_into_the_original(origina
 
 
 @EXAMPLES
-@given(st.lists(st.sampled_from(["chest", "pain", "fever", "."]), min_size=1), st.sampled_from("\u200b\u2060\u00ad\ufeff"))
+@given(
+    st.lists(st.sampled_from(["chest", "pain", "fever", "."]), min_size=1), st.sampled_from("\u200b\u2060\u00ad\ufeff")
+)
 def test_what_can_not_be_seen_never_changes_a_word(words: list[str], hidden: str) -> None:
     plain = " ".join(words)
     assert read(hidden.join(plain)).words == read(plain).words
