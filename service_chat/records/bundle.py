@@ -8,14 +8,14 @@ come in files of their own); what belongs to whom is read from the references.
 import gzip
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
 from service_chat.records.fhir_mapping import READ_TYPES, record_from
-from service_chat.records.fhir_patient import medical_record_number
+from service_chat.records.fhir_patient import identifiers, medical_record_number
 from service_chat.records.fhir_values import Entry, entries, reference_of
-from service_chat.records.json_values import JsonObject, parse, text
+from service_chat.records.json_values import JsonObject, as_object, parse, text
 from service_chat.records.ports import PatientRecord
 from serving.errors import InvalidInput
 
@@ -58,11 +58,23 @@ def _by_owner(found: list[Entry], patients: list[Entry]) -> dict[int, list[Entry
     for number, patient in enumerate(patients):
         logical_id = text(patient.resource.get("id"))
         places |= {patient.full_url: number, f"Patient/{logical_id}": number, f"urn:uuid:{logical_id}": number}
+        places |= {_by_identifier(system, value): number for system, value in identifiers(patient.resource)}
     owned: dict[int, list[Entry]] = defaultdict(list)
     for entry in found:
-        subject = reference_of(entry.resource.get("subject")) or reference_of(entry.resource.get("patient"))
-        bare = subject.split("/_history/")[0]
-        place = places.get(bare, places.get("/".join(bare.split("/")[-2:])))
-        if subject and place is not None:
+        place = _place(entry.resource.get("subject") or entry.resource.get("patient"), places)
+        if place is not None:
             owned[place].append(entry)
     return owned
+
+
+def _place(owner: object, places: Mapping[str, int]) -> int | None:
+    reference = reference_of(owner).split("/_history/")[0]
+    if not reference:
+        logical = as_object(as_object(owner).get("identifier"))
+        reference = _by_identifier(text(logical.get("system")), text(logical.get("value")))
+    return places.get(reference, places.get("/".join(reference.split("/")[-2:])))
+
+
+def _by_identifier(system: str, value: str) -> str:
+    """As a reference that a server resolves when the bundle is loaded."""
+    return f"Patient?identifier={system}|{value}"

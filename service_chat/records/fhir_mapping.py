@@ -27,6 +27,7 @@ from service_chat.records.fhir_values import (
     preferred_code,
     quantity,
     since,
+    statuses,
     when,
 )
 from service_chat.records.json_values import JsonObject, as_object, day, number, objects, text
@@ -91,10 +92,10 @@ def record_from(mrn: str, patient: JsonObject, entries: Iterable[Entry], today: 
 
 def _condition(resource: JsonObject, parts: Parts) -> None:
     concept = resource.get("code")
-    name, verified = concept_text(concept), codes(resource.get("verificationStatus"))
+    name, verified = concept_text(concept), statuses(resource.get("verificationStatus"))
     if not name or _NEVER_WAS.intersection(verified):
         return
-    clinical = codes(resource.get("clinicalStatus"))
+    clinical = statuses(resource.get("clinicalStatus"))
     abated = [key for key in resource if key.startswith("abatement") and resource[key] is not False]
     # The status is what somebody decided; a date of abatement beside "active" is taken for a slip.
     over = bool(_OVER.intersection(clinical)) if clinical else bool(abated)
@@ -125,7 +126,7 @@ def _at_age(age: object, born: date | None) -> date | None:
 
 def _allergy(resource: JsonObject, parts: Parts) -> None:
     concept = resource.get("code")
-    verified, clinical = codes(resource.get("verificationStatus")), codes(resource.get("clinicalStatus"))
+    verified, clinical = statuses(resource.get("verificationStatus")), statuses(resource.get("clinicalStatus"))
     if (
         _NEVER_WAS.intersection(verified)
         or {"inactive", "resolved"}.intersection(clinical)

@@ -48,6 +48,11 @@ def codes(concept: object, system: str | None = None) -> tuple[str, ...]:
     return tuple(code for of, code, _ in codings(concept) if code and system in (None, of))
 
 
+def statuses(concept: object) -> tuple[str, ...]:
+    """The codes of a status; where it has none its words are the code."""
+    return codes(concept) or tuple(filter(None, [text(as_object(concept).get("text")).casefold()]))
+
+
 def concept_text(*concepts: object) -> str:
     """What a human reads, with its semantic tag: the text, or the first display of the first concept that has one."""
     for concept in concepts:

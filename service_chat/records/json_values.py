@@ -18,7 +18,7 @@ _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?![\d-])")
 
 def parse(data: bytes) -> JsonObject:
     """Raises ValueError when it is no JSON object. orjson bounds the depth, so brackets can not exhaust the stack."""
-    found = orjson.loads(data)
+    found = orjson.loads(data.removeprefix(b"\xef\xbb\xbf"))  # some editors write three bytes before everything
     if not isinstance(found, dict):
         raise ValueError("no JSON object")
     return found

@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from service_chat.commands.app import app
 from service_chat.commands.progress import files_shown
