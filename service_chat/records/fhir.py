@@ -21,7 +21,7 @@ from service_chat.errors import AmbiguousPatient
 from service_chat.records.fhir_drugs import DRUG_TYPES, Drugs
 from service_chat.records.fhir_mapping import EFFECTIVE, record_from
 from service_chat.records.fhir_patient import identifiers, replaced
-from service_chat.records.fhir_server import FhirServer, Terms, Tokens
+from service_chat.records.fhir_server import NOT_OFFERED, FhirServer, Terms, Tokens
 from service_chat.records.fhir_values import Entry, points_to, reference_of, when
 from service_chat.records.json_values import JsonObject, text
 from service_chat.records.ports import PatientRecord, RecordStore
@@ -51,9 +51,8 @@ class FhirConfig:
 class _List:
     kind: str
     terms: Terms = ()
-    pages: int = _MOST_PAGES
-    #: More pages than these: True is a failure, False cuts what is oldest.
-    whole: bool = True
+    #: Elements by which the newest come first, which are enough, and servers may lack. Empty: it must be whole.
+    newest_by: tuple[str, ...] = ()
     optional: bool = False
 
 
@@ -62,8 +61,8 @@ _LISTS = (
     _List("AllergyIntolerance"),
     _List("MedicationRequest", (("_include", "MedicationRequest:medication"),)),
     _List("MedicationStatement", (("_include", "MedicationStatement:medication"),), optional=True),
-    _List("Encounter", (("_sort", "-date"), ("_count", "20")), pages=1, whole=False, optional=True),
-    _List("DocumentReference", (("status", "current"), ("_sort", "-date")), pages=1, whole=False, optional=True),
+    _List("Encounter", (("_sort", "-date"), ("_count", "50")), ("period",)),
+    _List("DocumentReference", (("status", "current"), ("_sort", "-date"), ("_count", "50")), ("date",)),
 )
 
 
@@ -119,10 +118,31 @@ class FhirRecords(RecordStore):
         return entries + [entry for entry in read if entry is not None]
 
     async def _list(self, which: _List, patient_id: str) -> list[Entry]:
-        count = () if any(name == "_count" for name, _ in which.terms) else (("_count", "100"),)
-        terms = (("patient", patient_id), *which.terms, *count)
-        found = await self._server.search(which.kind, terms, which.pages, which.whole, which.optional)
+        terms = (("patient", patient_id), *which.terms)
+        if which.newest_by:
+            try:
+                newest = await self._server.first_page(which.kind, terms)
+            except DependencyFailed as failed:
+                if failed.details.get("upstream_status") in NOT_OFFERED:
+                    return []
+                raise
+            if newest.last or _newest_first(newest.found, which.newest_by):
+                return _theirs(newest.found, which.kind, patient_id)
+        whole = not which.newest_by
+        count = () if which.newest_by else (("_count", "100"),)
+        found = await self._whole(which.kind, (*terms, *count), whole, which.optional)
         return _theirs(found, which.kind, patient_id)
+
+    async def _whole(self, kind: str, terms: Terms, whole: bool, optional: bool) -> list[Entry]:
+        without = tuple(term for term in terms if term[0] != "_include")
+        if without != tuple(terms):
+            try:
+                return await self._server.search(kind, terms, _MOST_PAGES, whole)
+            except DependencyFailed as failed:
+                if failed.details.get("upstream_status") not in NOT_OFFERED:
+                    raise
+            # It may lack the kind, or only bring nothing along: then what is missing is asked for piece by piece.
+        return await self._server.search(kind, without, _MOST_PAGES, whole, optional)
 
     async def _observations(self, patient_id: str) -> list[Entry]:
         """The newest page; and where that is not all, the years before it at the same time.
@@ -135,6 +155,9 @@ class FhirRecords(RecordStore):
         found = _theirs(newest.found, _OBSERVATION, patient_id)
         if newest.last:
             return found
+        if not _newest_first(newest.found, EFFECTIVE):  # it does not sort: only all of them hold the newest
+            all_of_them = await self._server.search(_OBSERVATION, terms, _MOST_PAGES, whole=False)
+            return _theirs(all_of_them, _OBSERVATION, patient_id)
         taken = [at for entry in found if (at := when(entry.resource, *EFFECTIVE)) is not None]
         if not taken:
             return found
@@ -157,6 +180,13 @@ def _carries(patient: JsonObject, system: str, mrn: str) -> bool:
 def _is_theirs(resource: JsonObject, patient_id: str) -> bool:
     owner = resource.get("subject") if reference_of(resource.get("subject")) else resource.get("patient")
     return points_to(owner, "Patient", patient_id)
+
+
+def _newest_first(found: Sequence[Entry], elements: Sequence[str]) -> bool:
+    """Whether a server sorts as it was asked to. Periods overlap, so a few in another order prove nothing."""
+    at = [moment for entry in found if (moment := when(entry.resource, *elements)) is not None]
+    wrong = sum(later > earlier for earlier, later in pairwise(at))
+    return wrong <= len(at) // 10
 
 
 def _theirs(found: Sequence[Entry], kind: str, patient_id: str) -> list[Entry]:

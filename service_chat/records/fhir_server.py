@@ -16,7 +16,7 @@ from service_chat.records.json_values import JsonObject, objects, parse, text
 from serving.errors import DependencyFailed
 
 #: What a server answers that does not have this kind of resource, or not for us.
-_NOT_OFFERED = frozenset({400, 403, 404, 405, 501})
+NOT_OFFERED = frozenset({400, 403, 404, 405, 501})
 
 Terms = Sequence[tuple[str, str]]
 Form = dict[str, list[str]]
@@ -76,7 +76,7 @@ class FhirServer:
         try:
             return await self._from_the_start(kind, terms, most_pages, whole)
         except _Refused as refused:
-            if optional and refused.status in _NOT_OFFERED:
+            if optional and refused.status in NOT_OFFERED:
                 return []
             if refused.status != 410:
                 raise _plain(refused) from None

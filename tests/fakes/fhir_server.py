@@ -45,6 +45,7 @@ class FakeFhir:
         self.delay_s = 0.0
         self.refuse: dict[str, int] = {}  #: kind → status
         self.ignored: set[str] = set()  #: search terms that it passes over
+        self.refuses_include = False
         self.tokens: set[str] | None = None  #: those it takes; None: it asks for none
         self.raw: dict[str, bytes] = {}  #: kind → body as it is
         self._pages: dict[str, tuple[list[Any], int]] = {}
@@ -75,10 +76,12 @@ class FakeFhir:
             return Response(status_code=401)
         if kind in self.refuse:
             return Response(b'{"resourceType":"OperationOutcome"}', self.refuse[kind])
+        if "_include" in asked.form and self.refuses_include:
+            return Response(status_code=400)
         if kind in self.raw:
             return Response(self.raw[kind], media_type="application/fhir+json")
         found = [each for each in self.resources if each["resourceType"] == kind and self._matches(each, asked.form)]
-        if "_sort" in asked.form:
+        if "_sort" in asked.form and "_sort" not in self.ignored:
             found.sort(key=_date, reverse=True)
         entries: list[Any] = [{"resource": each, "search": {"mode": "match"}} for each in found]
         if "_include" in asked.form and "_include" not in self.ignored:

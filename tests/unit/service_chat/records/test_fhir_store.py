@@ -239,6 +239,27 @@ async def test_a_drug_that_did_not_come_along_is_asked_for() -> None:
     assert "Levothyroxine 50 MCG" in names
 
 
+async def test_a_server_that_refuses_to_bring_drugs_along_is_asked_without() -> None:
+    server = FakeFhir(bundle())
+    server.refuses_include = True
+    async with store(server) as records:
+        names = [each.name for each in (await records.patient(MRN)).medications]
+    assert {"Levothyroxine 50 MCG", "St John's wort"} <= set(names)
+
+
+async def test_a_server_that_does_not_sort_is_read_to_its_end() -> None:
+    days = [f"20{year:02}-01-01" for year in range(1, 26)]
+    values = [observation("2160-0", "Creatinine", day, "laboratory", **measured(1, "mg/dL")) for day in days]
+    visits = [{"resourceType": "Encounter", "status": "finished", "subject": {"reference": "urn:uuid:p-1"},
+               "period": {"start": day}} for day in days]  # fmt: skip
+    server = FakeFhir(bundle(found=[*values, *visits]))
+    server.ignored, server.page_size = {"_sort"}, 2
+    async with store(server) as records:
+        found = await records.patient(MRN)
+    assert [each.taken_at.year for each in found.labs] == [2025, 2024]
+    assert [each.started_at.year for each in found.encounters] == [2025, 2024]
+
+
 async def test_a_reference_to_another_server_is_never_asked_for() -> None:
     far = request("active", medicationReference={"reference": "http://evil.test/fhir/Medication/1"})
     server = FakeFhir(bundle(found=[far]))
