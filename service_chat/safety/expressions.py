@@ -86,6 +86,10 @@ class Condition(ABC):
     def concepts(self) -> frozenset[str]:
         """The concepts it names, whatever status it asks for."""
 
+    @abstractmethod
+    def wordless(self) -> bool:
+        """Whether it may hold for a text that names none of its concepts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Named(Condition):
@@ -103,6 +107,10 @@ class Named(Condition):
     @override
     def concepts(self) -> frozenset[str]:
         return frozenset({self.concept})
+
+    @override
+    def wordless(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,10 @@ class Compared(Condition):
     @override
     def concepts(self) -> frozenset[str]:
         return frozenset()
+
+    @override
+    def wordless(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +168,10 @@ class Recorded(Condition):
     def concepts(self) -> frozenset[str]:
         return frozenset({PREGNANT}) if self.kind == "pregnant" else frozenset()
 
+    @override
+    def wordless(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class All(Condition):
@@ -175,6 +191,10 @@ class All(Condition):
     def concepts(self) -> frozenset[str]:
         return frozenset().union(*(part.concepts() for part in self.parts))
 
+    @override
+    def wordless(self) -> bool:
+        return all(part.wordless() for part in self.parts)
+
 
 @dataclass(frozen=True, slots=True)
 class Any(Condition):
@@ -188,6 +208,10 @@ class Any(Condition):
     @override
     def concepts(self) -> frozenset[str]:
         return frozenset().union(*(part.concepts() for part in self.parts))
+
+    @override
+    def wordless(self) -> bool:
+        return any(part.wordless() for part in self.parts)
 
 
 def parse(source: str, concepts: Iterable[str]) -> Condition:

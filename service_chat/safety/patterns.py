@@ -241,99 +241,92 @@ class Matcher:
         Args:
             tongues: for each sentence the languages to look in.
         """
-        found: dict[tuple[str, int, int], Match] = {}
-        searches = {
-            language: _Search(text, language, self._tongues[language], forms)
-            for language in set().union(*tongues)
-            if language in self._tongues
-        }
+        places: dict[str, list[int]] = {}
         for at, sentence in enumerate(text.sentences):
             for language in tongues[sentence]:
-                search = searches.get(language)
-                if search is not None and (beginnings := search.beginnings(at)):
-                    for match in search.from_here(beginnings, at):
-                        found.setdefault((match.payload, match.first, match.last), match)
-        return list(found.values())
+                places.setdefault(language, []).append(at)
+        found: dict[tuple[str, int, int], Match] = {}
+        for language in sorted(places.keys() & self._tongues.keys()):
+            search = _Search(text, language, self._tongues[language], forms)
+            for at in places[language]:
+                for match in search.from_here(at):
+                    found.setdefault((match.payload, match.first, match.last), match)
+        return sorted(found.values(), key=lambda match: (match.first, match.last))
 
 
 class _Search:
-    """One language's patterns in one text. What a word leads to is remembered, since most words lead nowhere."""
+    """One language's patterns in one text."""
 
     def __init__(self, text: Text, language: str, tongue: _Tongue, forms: Forms) -> None:
         self._text = text
         self._language = language
         self._tongue = tongue
         self._forms = forms
-        self._looked: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
-        self._beginnings: dict[str, list[_Node]] = {}
+        self._known: dict[str, _Looked] = {}
+        self._looked: list[_Looked | None] = [None] * len(text.words)
 
-    def beginnings(self, at: int) -> list[_Node]:
-        """The nodes behind a pattern's first word, for patterns that can begin here."""
-        word = self._text.words[at]
-        known = self._beginnings.get(word)
-        if known is None or at in self._text.twins:
-            known = self._beginnings[word] = []
-            self._step(self._tongue.root, at, known)
-        return known
-
-    def from_here(self, beginnings: Sequence[_Node], at: int) -> list[Match]:
+    def from_here(self, at: int) -> list[Match]:
         """Every match that begins at a word."""
         matches: list[Match] = []
-        text = self._text
-        blocks, block, count = text.blocks, text.blocks[at], len(text.words)
-        # A stack: recursion would cost a frame a word.
+        looked, blocks, words = self._looked, self._text.blocks, self._text.words
+        _, _, beginnings = looked[at] or self._look(at)
+        if not beginnings:
+            return matches
+        block, count = blocks[at], len(words)
+        # A stack and one long body: this loop is where a text spends its time, and a call costs what a step does.
         ahead: list[tuple[_Node, tuple[int, ...]]] = [(node, (at,)) for node in beginnings]
-        reached: list[_Node] = []
         while ahead:
-            node, words = ahead.pop()
-            last = words[-1]
+            node, taken = ahead.pop()
+            last = taken[-1]
             for payload in node.payloads:
-                matches.append(Match(payload, self._language, at, last, words))
-            after = last + 1
-            if after >= count or blocks[after] != block:
+                matches.append(Match(payload, self._language, at, last, taken))
+            place = last + 1
+            if place >= count or blocks[place] != block:
                 continue
             if node.literal or node.starred:
-                self._step(node, after, reached)
-                if reached:
-                    ahead.extend([(child, (*words, after)) for child in reached])
-                    reached.clear()
-            if node.gap is not None:
-                reach = _GAP_SIGNS if is_sign(text.words[last]) else _GAP
-                for place in range(after, min(after + reach + 1, count)):
-                    if blocks[place] != block:
-                        break
-                    self._step(node.gap, place, reached)
-                    if reached:
-                        ahead.extend([(child, (*words, place)) for child in reached])
-                        reached.clear()
+                literals, stars, _ = looked[place] or self._look(place)
+                for form in literals:
+                    if form in node.literal:
+                        ahead.extend([(child, (*taken, place)) for child in node.literal[form]])
+                for star in stars:
+                    if star in node.starred:
+                        ahead.extend([(child, (*taken, place)) for child in node.starred[star]])
+            gap = node.gap
+            if gap is None:
+                continue
+            end = min(place + 1 + (_GAP_SIGNS if is_sign(words[last]) else _GAP), count)
+            while place < end and blocks[place] == block:
+                literals, stars, _ = looked[place] or self._look(place)
+                for form in literals:
+                    if form in gap.literal:
+                        ahead.extend([(child, (*taken, place)) for child in gap.literal[form]])
+                if gap.starred:
+                    for star in stars:
+                        if star in gap.starred:
+                            ahead.extend([(child, (*taken, place)) for child in gap.starred[star]])
+                place += 1
         return matches
 
-    def _step(self, node: _Node, at: int, reached: list[_Node]) -> None:
-        """Adds the nodes that a word leads to."""
-        word = self._text.words[at]
-        looked = self._looked.get(word)
-        if looked is None or at in self._text.twins:
-            looked = self._looked[word] = self._look(at)
-        literal = node.literal
-        for form in looked[0]:
-            if form in literal:
-                reached.extend(literal[form])
-        if looked[1] and node.starred:
-            for star in looked[1]:
-                if star in node.starred:
-                    reached.extend(node.starred[star])
+    def _look(self, at: int) -> "_Looked":
+        """What a word is to this language; remembered, since most words come again."""
+        word, twin = self._text.words[at], self._text.twins.get(at)
+        known = self._known.get(word) if twin is None else None
+        if known is None:
+            every = list(self._forms(word, self._language))
+            if twin is not None:
+                every.extend(self._forms(twin, self._language))
+            tongue = self._tongue
+            literals = tuple([form for form in every if form in tongue.literals])
+            stars = tuple([star for form in every for star in tongue.stars(form)])
+            beginnings = [node for form in literals for node in tongue.root.literal.get(form, ())]
+            beginnings += [node for star in stars for node in tongue.root.starred.get(star, ())]
+            known = self._known[word] = literals, stars, beginnings
+        self._looked[at] = known
+        return known
 
-    def _look(self, at: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The forms of a word that patterns may name, and the starred words that it fits."""
-        every = list(self._forms(self._text.words[at], self._language))
-        twin = self._text.twins.get(at)
-        if twin is not None:
-            every.extend(self._forms(twin, self._language))
-        literals = self._tongue.literals
-        return (
-            tuple([form for form in every if form in literals]),
-            tuple([star for form in every for star in self._tongue.stars(form)]),
-        )
+
+#: The forms of a word that patterns may name, the starred words that it fits, and where patterns begin with it.
+_Looked = tuple[tuple[str, ...], tuple[str, ...], list[_Node]]
 
 
 def add_all(

@@ -83,6 +83,11 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
+        self._wordless = frozenset(at for at, rule in enumerate(self.rules) if rule.when.wordless())
+        self._naming: dict[str, set[int]] = defaultdict(set)
+        for at, rule in enumerate(self.rules):
+            for concept in rule.when.concepts():
+                self._naming[concept].add(at)
 
     def fired(self, findings: Findings, facts: RecordFacts) -> tuple[list[Fired], list[Rule]]:
         """The rules that hold, in the order of the files, and those with questions that miss one part only."""
@@ -100,7 +105,8 @@ class Rules:
         places["text"] = [whole]
         fired: list[Fired] = []
         nearly: list[Rule] = []
-        for rule in self.rules:
+        named = (self._naming[concept] for concept in whole.hits if concept in self._naming)
+        for rule in (self.rules[at] for at in sorted(self._wordless.union(*named))):
             # Conditions are monotone: what the whole text can not prove, no part of it can.
             if rule.when.prove(whole) is None:
                 if rule.questions and _misses_one(rule.when, whole):

@@ -32,7 +32,7 @@ SAID = (
     "Estou com dor no peito e n\u00e3o consigo respirar",
     "Ho un forte dolore al petto e non riesco a respirare",
     "Mam silny b\u00f3l w klatce piersiowej i nie mog\u0119 oddycha\u0107",
-    "У меня сильная боль в груди и я не могу дышать",
+    "\u0423 меня сильная боль в груди и я не могу дышать",
     "\u6211\u80f8\u53e3\u5f88\u75db\uff0c\u547c\u5438\u56f0\u96be",
     "\u80f8\u304c\u75db\u304f\u3066\u606f\u304c\u3067\u304d\u306a\u3044",
     "عندي ألم شديد في الصدر ولا أستطيع التنفس",

@@ -19,7 +19,7 @@ def ruleset() -> Ruleset:
         ("Estou com muita dor no peito desde ontem e n\u00e3o consigo dormir", "pt"),
         ("Ho un forte dolore al petto da ieri e non riesco a dormire", "it"),
         ("Od wczoraj mam silny b\u00f3l w klatce piersiowej i nie mog\u0119 spa\u0107", "pl"),
-        ("С вчерашнего дня очень болит в груди", "ru"),
+        ("\u0421 вчерашнего дня очень болит в груди", "ru"),
         ("\u4ece\u6628\u5929\u5f00\u59cb\u6211\u80f8\u53e3\u5f88\u75db", "zh"),
         ("\u6628\u65e5\u304b\u3089\u80f8\u304c\u3068\u3066\u3082\u75db\u3044\u3067\u3059", "ja"),
         ("عندي ألم شديد في الصدر", "ar"),

@@ -20,7 +20,13 @@ def forms(ruleset: Ruleset, word: str, language: str = "en") -> list[str]:
 
 @pytest.mark.parametrize(
     ("left", "right", "changes"),
-    [("chest", "chest", 0), ("chset", "chest", 1), ("chst", "chest", 1), ("breathe", "brethe", 1), ("fever", "rashy", 3)],
+    [
+        ("chest", "chest", 0),
+        ("chset", "chest", 1),
+        ("chst", "chest", 1),
+        ("breathe", "brethe", 1),
+        ("fever", "rashy", 3),
+    ],
 )
 def test_distance_counts_letters_and_swaps(left: str, right: str, changes: int) -> None:
     assert distance(left, right, 2) == changes
