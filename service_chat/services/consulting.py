@@ -47,6 +47,14 @@ class Matter:
     scope: str  #: whose text the prompt is; see `Engine.stream`
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the model wrote, and what it had been shown."""
+
+    done: Completion
+    fitted: Fitted
+
+
 class Consulting:
     def __init__(self, lanes: Mapping[str, ChatLane], params: SamplingParams, guard: Guard) -> None:
         self._lanes, self._params, self._guard = lanes, params, guard
@@ -63,14 +71,14 @@ class Consulting:
         if lane is None or given_up(lane.engine.status()):
             yield without_model("model_unavailable")
             return
-        done: Completion | None = None
+        told: _Told | None = None
         depth = lane.statistics().depth
         with span(events.inference_start, events.inference_end, llm_mode=matter.mode, depth=depth) as outcome:
             try:
                 async with aclosing(self._follow(lane, matter, deadline)) as steps:
                     async for step in steps:
-                        if isinstance(step, Completion):
-                            done = step
+                        if isinstance(step, _Told):
+                            told = step
                         else:
                             yield step
             except DeadlineExceeded:
@@ -81,29 +89,28 @@ class Consulting:
                     raise
                 yield without_model("model_unavailable")  # it was waited for, and will not come back
                 return
-            assert done is not None  # the lane ends with it, or raises
-            outcome |= _told_of(done)
-        yield self._answer(matter, lane, done, elapsed())
+            assert told is not None  # the lane ends with it, or raises
+            outcome |= _told_of(told.done)
+        yield self._answer(matter, lane, told, elapsed())
 
-    def _answer(self, matter: Matter, lane: ChatLane, done: Completion, took_ms: float) -> Answer:
-        said = read_answer(
-            done.text, [item.id for item in matter.fitted.kept], whole=done.finish_reason is FinishReason.STOP
-        )
+    def _answer(self, matter: Matter, lane: ChatLane, told: _Told, took_ms: float) -> Answer:
+        done, fitted = told.done, told.fitted
+        said = read_answer(done.text, [item.id for item in fitted.kept], whole=done.finish_reason is FinishReason.STOP)
         model = lane.engine.status().model
         return Answer(
-            composed=self._guard.answer(matter.floor, matter.context, matter.fitted, said),
+            composed=self._guard.answer(matter.floor, matter.context, fitted, said),
             llm_mode=matter.mode,
             model=model.name if model is not None else None,
             model_sha256=model.sha256 if model is not None else None,
             inference_time_ms=took_ms,
             degraded=() if said is not None else ("model_silent" if not done.text.strip() else "model_invalid",),
             completion=done,
-            shown=matter.shown,
+            shown=Shown(len(fitted.kept), fitted.truncated),
         )
 
     async def _follow(
         self, lane: ChatLane, matter: Matter, deadline: Deadline
-    ) -> AsyncGenerator[Status | Text | Completion, None]:
+    ) -> AsyncGenerator[Status | Text | _Told, None]:
         """One that is too long by the engine's own count is made shorter, once: the guess was too low."""
         fitted = matter.fitted
         try:
@@ -124,7 +131,7 @@ class Consulting:
 
     async def _ask(
         self, lane: ChatLane, matter: Matter, fitted: Fitted, deadline: Deadline
-    ) -> AsyncGenerator[Status | Text | Completion, None]:
+    ) -> AsyncGenerator[Status | Text | _Told, None]:
         """The lane's events as steps. That the text begins is a step of its own."""
         floor = matter.floor
         lengths = Lengths.within(self._params.max_tokens, floor.language)
@@ -147,7 +154,7 @@ class Consulting:
                         if readable := words.feed(text):
                             yield Text(readable, tokens)
                     case Completion():
-                        yield event
+                        yield _Told(event, fitted)
 
     def _drawn(self, mode: str, form: AnswerForm) -> SamplingParams:
         params = replace(self._params, temperature=min(self._params.temperature, _MOST_TEMPERATURE))
