@@ -96,6 +96,7 @@ class Tables:
     grave: Severity
     duplicate: Hazard
     casual: frozenset[str]
+    version: str  #: twelve digits that change with any byte of these tables
 
     @classmethod
     def load(cls) -> "Tables":
@@ -129,6 +130,7 @@ class Tables:
                 table(file.raw.get("duplicates")), "duplicate.substance@1", Flag.MEDICATION_TOXICITY, "substances", ""
             ),
             casual=frozenset(str(name) for name in texts(casual.get("ids"))),
+            version=packaged.version,
         )
 
     @property

@@ -96,7 +96,7 @@ def test_every_class_that_any_rule_asks_for_can_be_found_in_a_record() -> None:
         ("fever", "condition:asplenia", Acuity.EMERGENCY, Flag.IMMUNOCOMPROMISED_FEVER),
         ("fever", "drug:adalimumab", Acuity.EMERGENCY, Flag.IMMUNOCOMPROMISED_FEVER),
         ("flu_like", "condition:cancer_treatment", Acuity.URGENT, Flag.IMMUNOCOMPROMISED_FEVER),
-        ("fever", "drug:carbimazole", Acuity.EMERGENCY, Flag.MEDICATION_TOXICITY),
+        ("fever", "drug:carbimazole", Acuity.EMERGENCY, Flag.IMMUNOCOMPROMISED_FEVER),
         ("sore_throat", "drug:clozapine", Acuity.URGENT, Flag.MEDICATION_TOXICITY),
         ("fever", "drug:prednisone", Acuity.URGENT, Flag.IMMUNOCOMPROMISED_FEVER),
         # bleeding, blows and thin blood
@@ -114,7 +114,7 @@ def test_every_class_that_any_rule_asks_for_can_be_found_in_a_record() -> None:
         ("fast_breathing", "condition:type1_diabetes", Acuity.EMERGENCY, Flag.DIABETIC_EMERGENCY),
         ("vomiting", "drug:empagliflozin", Acuity.EMERGENCY, Flag.DIABETIC_EMERGENCY),
         ("low_sugar", "drug:glipizide", Acuity.EMERGENCY, Flag.DIABETIC_EMERGENCY),
-        ("confusion", "drug:insulin_analogue", Acuity.EMERGENCY, Flag.DIABETIC_EMERGENCY),
+        ("confusion", "drug:insulin_analogue", Acuity.EMERGENCY_NOW, Flag.DIABETIC_EMERGENCY),
         # late pregnancy
         ("blurred_vision", "pregnant weeks:31", Acuity.EMERGENCY, Flag.PREGNANCY_EMERGENCY),
         ("headache severe", "pregnant weeks:24", Acuity.EMERGENCY, Flag.PREGNANCY_EMERGENCY),
@@ -123,6 +123,7 @@ def test_every_class_that_any_rule_asks_for_can_be_found_in_a_record() -> None:
         ("seizure", "pregnant", Acuity.EMERGENCY_NOW, Flag.PREGNANCY_EMERGENCY),
         ("vaginal_bleeding", "pregnant weeks:28", Acuity.EMERGENCY, Flag.PREGNANCY_EMERGENCY),
         ("heavy_bleeding", "condition:postpartum", Acuity.EMERGENCY, Flag.PREGNANCY_EMERGENCY),
+        ("pain dizziness", "pregnant", Acuity.EMERGENCY, Flag.PREGNANCY_EMERGENCY),
         # fluid loss and narrow margins
         ("diarrhoea", "drug:lithium", Acuity.URGENT, Flag.MEDICATION_TOXICITY),
         ("diarrhoea confusion", "drug:lithium", Acuity.EMERGENCY, Flag.MEDICATION_TOXICITY),
@@ -142,6 +143,7 @@ def test_every_class_that_any_rule_asks_for_can_be_found_in_a_record() -> None:
         ("pregnant_self", "drug:ramipril", Acuity.URGENT, Flag.MEDICATION_TOXICITY),
         ("tremor sweating", "drug:tramadol", Acuity.EMERGENCY, Flag.MEDICATION_TOXICITY),
         ("muscle_rigidity fever", "drug:haloperidol", Acuity.EMERGENCY_NOW, Flag.MEDICATION_TOXICITY),
+        ("fever confusion", "drug:olanzapine", Acuity.EMERGENCY, Flag.MEDICATION_TOXICITY),
         ("unresponsive", "drug:oxycodone", Acuity.EMERGENCY_NOW, Flag.POISONING_OVERDOSE),
         # an illness that makes a sign grave
         ("back_site pain", "condition:aneurysm", Acuity.EMERGENCY, Flag.HAEMORRHAGE),
