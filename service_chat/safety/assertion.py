@@ -10,6 +10,7 @@ no reach at all when
 - it is part of a symptom's own words ("can't breathe"), or of a phrase that denies nothing (`negation_never`: "not
 only",
   "nothing helps"), or of somebody's reassurance (`denial_reported`: "the doctor said it was nothing");
+- it is denied itself ("I can't say I have no pain");
 - a new statement begins between it and the thing, with a comma or without one ("no fever my chest hurts").
 
 Over commas it goes only along a list that an "or" closes: "no fever, chills or rash". Chinese lists have a comma of
@@ -34,11 +35,12 @@ CUES: Final = (
     "denial_reported",
 )  # fmt: skip
 _TURNING: Final = ("negation_before", "negation_after", "past", "family", "hypothetical", "idiom")
-GRAMMAR: Final = ("or", "restart", "stop", "current", "now")
+GRAMMAR: Final = ("or", "restart", "stop", "current", "now", "undo")
 
 #: Words, and for Chinese and Japanese signs, over which a cue reaches.
 _BEFORE, _AFTER, _LOOSE = (6, 10), (4, 4), (9, 16)
 _LIST_ITEM = 4
+_UNDONE = 5  #: words behind "I can't say" in which a denial denies nothing
 #: Languages that say their "if" behind what it is about.
 _CONDITION_LAST: Final = frozenset({"ja", "zh", "hi"})
 _LIST_COMMAS: Final = frozenset({",", "\u3001"})
@@ -105,10 +107,14 @@ class _Judge:
         for cue in cues:
             if text.sentences[cue.first] == text.sentences[cue.last]:  # else the next line could complete a denial
                 by_kind[cue.payload].append(cue)
+        undone: set[int] = set()
         quiet = {
             word for kind in ("negation_never", "denial_reported") for cue in by_kind[kind]
             for word in range(cue.first, cue.last + 1)
         }  # fmt: skip
+        for cue in by_kind["undo"]:
+            here = range(cue.last + 1, min(cue.last + 1 + _UNDONE, len(text.words)))
+            undone.update(word for word in here if text.sentences[word] == text.sentences[cue.last])
         owners: dict[int, list[frozenset[int]]] = defaultdict(list)
         for match in matches:
             owned = frozenset(match.words)
@@ -116,7 +122,7 @@ class _Judge:
                 owners[word].append(owned)
 
         def denies(cue: Match) -> bool:
-            if any(word in quiet for word in range(cue.first, cue.last + 1)):
+            if cue.first in undone or any(word in quiet for word in range(cue.first, cue.last + 1)):
                 return False
             return not any(owned.issuperset(cue.words) for owned in owners.get(cue.first, ()))
 
@@ -264,9 +270,14 @@ class _Judge:
 
     def _imagined(self, hit: Match) -> bool:
         return any(
-            (cue.first < hit.first or cue.language in _CONDITION_LAST) and not self._said_in_clause(hit, "now")
+            (cue.first < hit.first or cue.language in _CONDITION_LAST) and not self._happening(hit)
             for cue in self._near_cues("hypothetical", hit)
         )
+
+    def _happening(self, hit: Match) -> bool:
+        """Whether the sentence says near the hit that it is so this moment. A "now" opens a clause: none bounds it."""
+        sentences = self._text.sentences
+        return any(sentences[cue.first] == sentences[hit.first] for cue in self._cues["now"].near(hit, _LOOSE[0]))
 
     def _over(self, hit: Match) -> bool:
         return any(not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit))

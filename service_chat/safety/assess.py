@@ -139,7 +139,8 @@ class Ruleset:
         return Explained(floor, findings, tuple(fired), tuple(nearly), spoken)
 
     def _find(self, text: Text, spoken: Spoken) -> Findings:
-        matches = self.lexicon.find(text, spoken.tongues, Spelling(self.speller).forms)
+        spelling = Spelling(self.speller, frozenset().union(*spoken.voices))
+        matches = self.lexicon.find(text, spoken.tongues, spelling.forms)
         hits = judge(text, matches, self.cues, spoken.voices)
         return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
 

@@ -22,6 +22,7 @@ from service_chat.safety.patterns import SPACELESS, Matcher
 from service_chat.safety.text import fold
 
 _LEAST, _LONG, _MOST = 5, 8, 24  #: letters: below no repair, from here two changes, above no word
+_SURE = 6  #: letters of a word's beginning from which it is recognised in spite of an error
 _SWAP = 4  #: letters from which two neighbours may be swapped: "pian"
 _PREFIX = 6
 #: An entry of the index in one machine word: 42 bits of a hash, 21 bits of a place.
@@ -162,11 +163,11 @@ class Index:
                 continue
             limit = min(most, self.changes(known))
             if stem:
-                if (known_mask & ~mask).bit_count() <= limit and len(word) >= len(known) - limit:
+                # One change only, whatever the length: what follows a beginning may be anything already.
+                if (known_mask & ~mask).bit_count() <= 1 and _SURE <= len(known) <= len(word) + 1:
                     heads = {word[: len(known) + more] for more in range(-1, 2)}
-                    best = min(distance(head, known, limit) for head in heads)
-                    if best <= limit:
-                        found.append((best, known, languages))
+                    if min(distance(head, known, 1) for head in heads) <= 1:
+                        found.append((1, known, languages))
             elif (known_mask ^ mask).bit_count() <= 2 * limit and (best := distance(word, known, limit)) <= limit:
                 found.append((best, known, languages))
         nearest: dict[str, tuple[int, list[str]]] = {}
@@ -225,10 +226,15 @@ def exact(word: str, language: str) -> Sequence[str]:
 
 
 class Spelling:
-    """The spellings of one text's words. It remembers them, so it is thrown away with the text."""
+    """The spellings of one text's words. It remembers them, so it is thrown away with the text.
 
-    def __init__(self, speller: Speller) -> None:
+    Args:
+        languages: those in which words are repaired. Elsewhere they are foreign words, not typing errors.
+    """
+
+    def __init__(self, speller: Speller, languages: frozenset[str]) -> None:
         self._speller = speller
+        self._languages = languages
         self._near: dict[str, dict[str, list[str]]] = {}
 
     def forms(self, word: str, language: str) -> Sequence[str]:
@@ -242,14 +248,18 @@ class Spelling:
         if len(word) > _MOST or any(lexicon.knows(form, language) for form in forms):
             return forms
         forms.extend(self._other_ways(word, language))
-        if language in SPACELESS or any(lexicon.knows(form, language) for form in forms):
+        if (
+            language in SPACELESS
+            or language not in self._languages
+            or any(lexicon.knows(form, language) for form in forms)
+        ):
             return forms
         if self._speller.is_meant(word):
             return forms
         for form in tuple(forms):
-            if len(form) >= _LEAST and form.isalpha():
+            if len(form) >= _LEAST + (language != "en") and form.isalpha():  # only English has its common words listed
                 forms.extend(self._meant(form).get(language, ()))
-            if len(form) >= _SWAP and form.isalpha():
+            if len(form) >= _SWAP and form.isalpha() and language == "en":
                 forms.extend(swapped for swapped in _swaps(form) if swapped in self._speller.targets(language))
         return list(dict.fromkeys(forms))
 

@@ -92,6 +92,7 @@ restart = ["i|my|he|she"]
 stop = ["and"]
 current = ["now|still|again"]
 now = ["right now"]
+undo = ["can't say"]
 """
 RULES = """
 [[rule]]

@@ -15,7 +15,7 @@ def ruleset(tmp_path_factory: pytest.TempPathFactory) -> Ruleset:
 
 
 def forms(ruleset: Ruleset, word: str, language: str = "en") -> list[str]:
-    return list(Spelling(ruleset.speller).forms(word, language))
+    return list(Spelling(ruleset.speller, frozenset({language})).forms(word, language))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,10 @@ def test_distance_never_depends_on_the_order(left: str, right: str) -> None:
 )  # fmt: skip
 def test_typing_errors_are_repaired_into_the_lexicon(ruleset: Ruleset, typed: str, meant: str) -> None:
     assert meant in forms(ruleset, typed)
+
+
+def test_foreign_words_are_no_typing_errors(ruleset: Ruleset) -> None:
+    assert list(Spelling(ruleset.speller, frozenset({"es"})).forms("chesst", "en")) == ["chesst"]
 
 
 def test_four_letters_may_have_swapped_neighbours(ruleset: Ruleset) -> None:
