@@ -29,6 +29,8 @@ _KIDNEY_LABS, _BLOOD_LABS = timedelta(days=730), timedelta(days=30)
 _EGFR = frozenset({"33914-3", "48642-3", "48643-1", "50044-7", "62238-1", "69405-9", "77147-7", "88293-6", "98979-8"})
 _NEUTROPHILS = frozenset({"751-8", "26499-4", "753-4"})
 _LEUKOCYTES = frozenset({"6690-2", "26464-8"})
+#: What is breathed in makes grave hay fever, not a grave reaction to the next sting or bite of food.
+_INHALED = frozenset({"pollen", "mould", "dander"})
 _SEVERE = ("severe", "high", "anaphyla", "life threat")
 
 
@@ -194,7 +196,7 @@ def _allergies(record: PatientRecord, tables: FactTables) -> Iterable[tuple[str,
             names = allergy_classes(allergy.substance, tables, allergy.code or "")
             for name in names:
                 yield name, allergy.substance
-            if names and any(word in grave for word in _SEVERE):
+            if not _INHALED.issuperset(names) and any(word in grave for word in _SEVERE):
                 yield "severe", allergy.substance
     for condition in record.conditions:
         # Some records keep allergies among the problems: "Allergy to penicillin", Z88.0, Z91.010.

@@ -158,6 +158,7 @@ def test_allergies_have_their_families_and_a_placeholder_has_none() -> None:
         Allergy("Allergy to substance (finding)"),
         Allergy("Shellfish (substance)", code="735029006"),
         Allergy("Bee venom", "hives", "mild"),
+        Allergy("Grass pollen", "rhinitis", "severe"),
     )
     facts = facts_of(replace(NOBODY, allergy_status=AllergyStatus.LISTED, allergies=listed), TABLES)
     names = {name for name, _ in facts.allergies}
