@@ -68,6 +68,7 @@ class Lexicon:
         self.matcher = matcher
         self.sizes = sizes  #: patterns of each concept in each language
         self._hiders = frozenset(name for name, concept in concepts.items() if concept.hides)
+        self._hideable = frozenset().union(*(concept.hides for concept in concepts.values()))
 
     @property
     def languages(self) -> frozenset[str]:
@@ -84,7 +85,11 @@ class Lexicon:
         ]
         if not hiders:
             return matches
-        return [match for match in matches if not any(self._hidden(match, by) for by in hiders)]
+        return [
+            match
+            for match in matches
+            if match.payload not in self._hideable or not any(self._hidden(match, by) for by in hiders)
+        ]
 
     def _hidden(self, match: Match, by: Match) -> bool:
         inside = by.first <= match.first and match.last <= by.last

@@ -101,8 +101,7 @@ class Rules:
             return Scene(by_concept, findings.readings, facts, pregnant)
 
         whole = scene(hits)
-        places = {within: [scene(some) for some in _neighbourhoods(hits, within)] for within in WITHIN[:-1]}
-        places["text"] = [whole]
+        places: dict[str, list[Scene]] = {"text": [whole]}
         fired: list[Fired] = []
         nearly: list[Rule] = []
         named = (self._naming[concept] for concept in whole.hits if concept in self._naming)
@@ -112,6 +111,8 @@ class Rules:
                 if rule.questions and _misses_one(rule.when, whole):
                     nearly.append(rule)
                 continue
+            if rule.within not in places:
+                places[rule.within] = [scene(some) for some in _neighbourhoods(hits, rule.within)]
             near = places[rule.within] if rule.when.concepts() else [whole]
             proof = next((proof for place in near if (proof := rule.when.prove(place)) is not None), None)
             if proof is not None:
