@@ -116,6 +116,20 @@ class _Node:
     payloads: list[str] = field(default_factory=list)
 
 
+def _merge(nodes: Sequence[_Node]) -> _Node:
+    """One node that leads wherever one of several does."""
+    merged = _Node()
+    for node in nodes:
+        for word, children in node.literal.items():
+            merged.literal.setdefault(word, []).extend(children)
+        for star, children in node.starred.items():
+            merged.starred.setdefault(star, []).extend(children)
+        merged.payloads.extend(payload for payload in node.payloads if payload not in merged.payloads)
+    gaps = [node.gap for node in nodes if node.gap is not None]
+    merged.gap = _merge(gaps) if len(gaps) > 1 else next(iter(gaps), None)
+    return merged
+
+
 _EMPTY: dict[str, list[_Node]] = {}
 _EMPTY_KNOWN: dict[str, _Node] = {}
 _NOTHING: list[str] = []
@@ -131,6 +145,22 @@ class _Tongue:
     suffixes: dict[str, set[str]] = field(default_factory=dict)
     infixes: set[str] = field(default_factory=set)
     numbers: bool = False
+    #: What words begin, merged; by words of the patterns, so no text adds to it for long.
+    merged: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Node]] = field(default_factory=dict)
+
+    def beginnings(self, literals: tuple[str, ...], stars: tuple[str, ...]) -> list[_Node]:
+        """Where patterns go on that begin with a word of these forms.
+
+        A frequent word begins dozens: they are merged into one node, so that the next word is looked up once.
+        """
+        nodes = self.merged.get((literals, stars))
+        if nodes is None:
+            nodes = [node for form in literals for node in self.root.literal.get(form, ())]
+            nodes += [node for star in stars for node in self.root.starred.get(star, ())]
+            if len(nodes) > 2:
+                nodes = [_merge(nodes)]
+            self.merged[literals, stars] = nodes
+        return nodes
 
     def add_star(self, option: str) -> None:
         bare = option.strip("*")
@@ -318,9 +348,7 @@ class _Search:
             tongue = self._tongue
             literals = tuple([form for form in every if form in tongue.literals])
             stars = tuple([star for form in every for star in tongue.stars(form)])
-            beginnings = [node for form in literals for node in tongue.root.literal.get(form, ())]
-            beginnings += [node for star in stars for node in tongue.root.starred.get(star, ())]
-            known = self._known[word] = literals, stars, beginnings
+            known = self._known[word] = literals, stars, tongue.beginnings(literals, stars)
         self._looked[at] = known
         return known
 

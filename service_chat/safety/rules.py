@@ -48,6 +48,8 @@ class Rule:
     source: str
     questions: tuple[str, ...]
     file: str
+    concepts: frozenset[str]  #: those that `when` names
+    wordless: bool  #: `when` may hold without any of them
 
     @property
     def reference(self) -> str:
@@ -83,10 +85,10 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = tuple(rules)
-        self._wordless = frozenset(at for at, rule in enumerate(self.rules) if rule.when.wordless())
+        self._wordless = frozenset(at for at, rule in enumerate(self.rules) if rule.wordless)
         self._naming: dict[str, set[int]] = defaultdict(set)
         for at, rule in enumerate(self.rules):
-            for concept in rule.when.concepts():
+            for concept in rule.concepts:
                 self._naming[concept].add(at)
 
     def fired(self, findings: Findings, facts: RecordFacts) -> tuple[list[Fired], list[Rule]]:
@@ -113,8 +115,16 @@ class Rules:
                 continue
             if rule.within not in places:
                 places[rule.within] = [scene(some) for some in _neighbourhoods(hits, rule.within)]
-            near = places[rule.within] if rule.when.concepts() else [whole]
-            proof = next((proof for place in near if (proof := rule.when.prove(place)) is not None), None)
+            near = places[rule.within] if rule.concepts else [whole]
+            proof = next(
+                (
+                    proof
+                    for place in near
+                    if rule.wordless or not rule.concepts.isdisjoint(place.hits)
+                    if (proof := rule.when.prove(place)) is not None
+                ),
+                None,
+            )
             if proof is not None:
                 fired.append(Fired(rule, proof))
             elif rule.questions:
@@ -203,4 +213,6 @@ def _rule(values: Table, when: Condition, path: str) -> Rule:
         source=str(values.get("source", "")),
         questions=tuple(str(question) for question in texts(values.get("questions"))),
         file=path,
+        concepts=when.concepts(),
+        wordless=when.wordless(),
     )
