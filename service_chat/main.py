@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from service_chat import errors
 from service_chat.routers.admin_model import add_model_routes
+from service_chat.routers.floor_route import floor_route
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.openai import openai_router
 from service_chat.routers.operations import operations_router
@@ -61,7 +62,8 @@ def create_app(settings: ChatSettings) -> FastAPI:
 
     app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
     rendering = Rendering(VERSION, runtime.guard.version, settings.llm_seed, STATUS, shape)
-    app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock))
+    route = floor_route(runtime.guard, shape)
+    app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
     app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock))
     app.include_router(operations_router(runtime, VERSION, DESCRIPTION))
@@ -82,15 +84,20 @@ _OLD_SENTENCES = {
 }
 
 
+#: What the rules found stands beside the predecessor's `detail`: its clients look at nothing else.
+_FLOOR = ("acuity_floor", "red_flags", "emergency_notice")
+
+
 def compat_shape(problem: dict[str, Any]) -> dict[str, Any]:
     """The predecessor's error bodies: a list under `detail` for a 422 of the schema, else an object."""
+    floor = {name: problem[name] for name in _FLOOR if name in problem}
     if "errors" in problem:
-        return {"detail": problem["errors"]}
+        return {"detail": problem["errors"], **floor}
     sentence = _OLD_SENTENCES.get(problem["code"], problem["detail"].rstrip("."))
     old = {"error": sentence, "trace_id": problem["trace_id"]}
     if "patient_mrn" in problem:
         old["patient_mrn"] = problem["patient_mrn"]
-    return {"detail": old}
+    return {"detail": old, **floor}
 
 
 def app_from_environment() -> FastAPI:

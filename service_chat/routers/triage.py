@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
+from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, Response
 
 from service_chat.errors import PatientNotFound
@@ -54,8 +55,11 @@ async def _heard(job: Job, wait_s: int | None) -> None:
     await job.ended(wait_s)
 
 
-def triage_router(jobs: Jobs, rendering: Rendering, deadline_s: float, clock: Clock) -> APIRouter:
-    router = APIRouter(tags=["triage"])
+def triage_router(
+    jobs: Jobs, rendering: Rendering, deadline_s: float, clock: Clock, route: type[APIRoute] = APIRoute
+) -> APIRouter:
+    """`route`: see `floor_route`."""
+    router = APIRouter(tags=["triage"], route_class=route)
 
     @router.post(
         "/triage",

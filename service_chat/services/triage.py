@@ -69,8 +69,11 @@ class Triage:
             ChildDied: The engine went away in the middle of the answer.
         """
         events.request_received()
-        mode = self._mode(question.llm_mode)
         floor = self._guard.of_text(question.query)
+        try:
+            mode = self._mode(question.llm_mode)
+        except ModeNotAllowed as error:
+            raise error.with_details(**self._guard.told(floor)) from None
         place: AbstractContextManager[None] = nullcontext()
         refusal: SluiceError | None = None
         if not needs_no_model(floor):

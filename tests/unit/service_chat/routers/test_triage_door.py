@@ -17,6 +17,7 @@ from service_chat.main import STATUS, compat_shape
 from service_chat.metrics import ChatMetrics
 from service_chat.records.ports import PatientRecord
 from service_chat.records.synthetic import synthetic_patients
+from service_chat.routers.floor_route import floor_route
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.rendering import Rendering
 from service_chat.routers.triage import triage_router
@@ -97,7 +98,7 @@ async def house(
     jobs = Jobs(triage.steps, JobPolicy(grace_s, 60, 100), CLOCK, metrics)
     rendering = Rendering("0", GUARD.version, 7, STATUS, shape)
     app = FastAPI()
-    app.include_router(triage_router(jobs, rendering, 10, CLOCK))
+    app.include_router(triage_router(jobs, rendering, 10, CLOCK, floor_route(GUARD, shape)))
     app.include_router(jobs_router(jobs, rendering))
     add_floor(app, ServiceSettings(), metrics, 65_536, STATUS, shape)
     transport = httpx.ASGITransport(app)
@@ -374,3 +375,29 @@ async def test_a_look_at_a_running_job_shows_how_far_it_is_and_gives_it_a_new_gr
             assert (await h.client.get(f"/triage/{job.id}")).json()["state"] in ("queued", "prefill")
         await until(lambda: job.over)
         assert job.state == "cancelled"
+
+
+GRAVE = "I have crushing chest pain and can not breathe"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"query": GRAVE},
+        {"patient_mrn": "../etc", "query": GRAVE},
+        {"patient_mrn": RECORD.mrn, "query": f"{GRAVE} {'and so on ' * 2000}"},
+        {"patient_mrn": RECORD.mrn, "query": GRAVE, "llm_mode": "a" * 65},
+        {"patient_mrn": RECORD.mrn, "query": GRAVE, "llm_mode": "not-offered"},
+    ],
+    ids=["no number", "bad number", "too long", "bad mode", "mode not offered"],
+)
+@pytest.mark.parametrize("shape", [as_it_is, compat_shape], ids=["problem", "compat"])
+async def test_a_malformed_request_is_told_what_the_rules_found(body: dict[str, str], shape: Shape) -> None:
+    async with house(shape=shape) as h:
+        refused = await h.client.post("/triage", json=body)
+        assert refused.status_code == 422
+        assert refused.json()["acuity_floor"] == "emergency_now"
+        assert "911" in refused.json()["emergency_notice"]
+        harmless = await h.client.post("/triage", json={**body, "query": 5})
+        assert harmless.status_code == 422
+        assert "acuity_floor" not in harmless.json()

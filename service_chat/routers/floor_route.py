@@ -1,0 +1,50 @@
+"""A refusal that says what the rules found, also where the request was too malformed to become a question.
+
+The triage router's route class: somebody whose body lacks a record number, or whose text is too long, may still have
+written that their chest hurts. What is wrong with the request stays the error; the floor stands beside it.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from typing_extensions import override
+
+from service_chat.services.guard import Guard
+from serving.http.problems import Shape, describe_validation, problem, problem_response
+
+#: Of a text that is longer than a question may be, so much is read: its beginning and its end.
+_MOST = 8_000
+
+
+def floor_route(guard: Guard, shape: Shape) -> type[APIRoute]:
+    """`shape` may rewrite the problem, as it does elsewhere."""
+
+    class FloorRoute(APIRoute):
+        @override
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def with_floor(request: Request) -> Response:
+                try:
+                    return await handle(request)
+                except RequestValidationError as error:
+                    floor = guard.of_text(_query(error.body))
+                    details = {"errors": describe_validation(error.errors()), **guard.told(floor)}
+                    body = problem(422, "invalid_request", "The request does not fit the schema.", details)
+                    return problem_response(body, shape)
+
+            return with_floor
+
+    return FloorRoute
+
+
+def _query(body: object) -> str:
+    """The question in a body that fits no schema, or nothing."""
+    query = body.get("query") if isinstance(body, dict) else None
+    if not isinstance(query, str):
+        return ""
+    return query if len(query) <= 2 * _MOST else f"{query[:_MOST]}\n{query[-_MOST:]}"
