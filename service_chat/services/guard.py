@@ -39,7 +39,7 @@ class Guard:
     @property
     def version(self) -> str:
         """Of the rules: changes with every rule, word and table."""
-        return self._rules.version
+        return f"{self._rules.version}-{self._tables.version}"
 
     def of_text(self, query: str) -> Floor:
         """What the question calls for by itself. Takes a few milliseconds."""
