@@ -15,8 +15,8 @@ the text is long, however many patterns there are, and it tells which words of a
 gap.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence, Set
+from sys import intern
 from typing import NamedTuple
 
 from service_chat.safety.text import Text, cut, fold, is_sign
@@ -28,55 +28,87 @@ _GAP, _GAP_SIGNS = 3, 6
 _MOST_VARIANTS = 64
 #: Letters of a word that stars are looked for in: a word of a thousand letters has half a million pieces.
 _LONGEST = 40
-_DRAWER = 3
+#: A gap, among the words of a pattern; no word of a text looks like it.
+_DOTS = ".."
 
 
 class PatternError(ValueError):
     """A pattern that says nothing or too much. `lexicon` and `assertion` add file and key, and raise `RulesError`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """One word of a pattern: any of these, written with their stars; or a gap before the next."""
+class Place(NamedTuple):
+    """One word of a pattern: any of these, written with their stars."""
 
     options: tuple[str, ...]
-    gap: bool = False  #: a gap stands before it
 
-    @property
-    def key(self) -> str:
-        return f"{'..' if self.gap else ''}{'|'.join(self.options)}"
+
+#: A pattern as it is kept. Each entry is `word`, `word*` and so on, several with `|` between them, or a gap.
+Words = tuple[str, ...]
+#: One piece of a pattern: all alternatives that are one word together, and each that is several by itself.
+_Ways = tuple[Words, ...]
 
 
 def parse(pattern: str, language: str) -> list[tuple[Place, ...]]:
-    """A pattern in words; several when an alternative has several words itself.
+    """A pattern in words, gaps left out; several when an alternative has several words itself.
 
     Raises:
         PatternError: nothing in it, or too many variants.
     """
-    variants: list[list[Place]] = [[]]
+    variants = _variants(fold(pattern), _Pieces(language in SPACELESS))
+    return [tuple(Place(tuple(word.split("|"))) for word in words if word != _DOTS) for words in variants]
+
+
+class _Pieces(dict[str, _Ways]):
+    """What pieces of patterns mean, worked out once each: most of a pattern's are also in another's."""
+
+    def __init__(self, signs: bool, learn: Callable[[str], None] | None = None) -> None:
+        """
+        Args:
+            learn: told of every new word.
+        """
+        super().__init__()
+        self._signs = signs
+        self._learn = learn
+
+    def __missing__(self, piece: str) -> _Ways:
+        ways = _ways(piece, self._signs)
+        if not ways:
+            raise PatternError(f"no word in {piece!r}")
+        self[piece] = ways
+        if self._learn is not None:
+            for way in ways:
+                for word in way:
+                    self._learn(word)
+        return ways
+
+
+def _variants(folded: str, pieces: _Pieces) -> list[Words]:
+    variants: list[Words] = [()]
     gap = False
-    signs = language in SPACELESS
-    for piece in fold(pattern).replace("..", " .. ").split():
-        if piece == "..":
+    for piece in (folded.replace(_DOTS, " .. ") if _DOTS in folded else folded).split():
+        if piece == _DOTS:
             gap = bool(variants[0])  # at an end it says nothing
             continue
-        grown: list[list[Place]] = []
-        for option_words in _options(piece, signs):
-            places = [Place(options, gap and n == 0) for n, options in enumerate(option_words)]
-            grown.extend([*variant, *places] for variant in variants)
-        if not grown:
-            raise PatternError(f"no word in {piece!r}")
-        if len(grown) > _MOST_VARIANTS:
+        ways = pieces[piece]
+        if gap:
+            variants = [(*variant, _DOTS) for variant in variants]
+            gap = False
+        if len(ways) == 1 and len(variants) == 1:
+            variants = [variants[0] + ways[0]]
+            continue
+        variants = [variant + way for way in ways for variant in variants]
+        if len(variants) > _MOST_VARIANTS:
             raise PatternError("too many variants; write several patterns")
-        variants, gap = grown, False
     if not variants[0]:
         raise PatternError("nothing to find")
-    return [tuple(variant) for variant in variants]
+    return variants
 
 
-def _options(piece: str, signs: bool) -> Iterator[list[tuple[str, ...]]]:
-    """The alternatives of one piece: all that are one word together, each that is several by itself."""
+def _ways(piece: str, signs: bool) -> _Ways:
+    if piece.isalpha() and piece.isascii():  # most of them
+        return ((intern(piece),),)
     single: list[str] = []
+    several: list[Words] = []
     for option in piece.split("|"):
         if option == "#":
             single.append("#")
@@ -92,9 +124,10 @@ def _options(piece: str, signs: bool) -> Iterator[list[tuple[str, ...]]]:
         if len(words) == 1:
             single.append(words[0])
         else:
-            yield [(word,) for word in words]
+            several.append(tuple(map(intern, words)))
     if single:
-        yield [tuple(dict.fromkeys(single))]
+        several.append((intern("|".join(dict.fromkeys(single))),))
+    return tuple(several)
 
 
 class Match(NamedTuple):
@@ -107,69 +140,103 @@ class Match(NamedTuple):
     words: tuple[int, ...]
 
 
-@dataclass(slots=True, eq=False)
 class _Node:
-    known: dict[str, "_Node"] = field(default_factory=dict)  #: place's key to node; equal places share one
-    literal: dict[str, list["_Node"]] = field(default_factory=dict)
-    starred: dict[str, list["_Node"]] = field(default_factory=dict)
-    gap: "_Node | None" = None
-    payloads: list[str] = field(default_factory=list)
+    """The patterns that begin with the same words, and how they go on.
+
+    Told apart only when a text comes here: of a hundred thousand places most are never reached, and as tables of their
+    own they would cost seconds at start and fifty megabytes for good. Two threads may open a node at once; both make
+    the same of it.
+    """
+
+    __slots__ = ("_depth", "patterns", "steps")
+
+    def __init__(self, patterns: list[Words], depth: int) -> None:
+        """
+        Args:
+            patterns: payload first.
+            depth: so much of each is behind us.
+        """
+        self.patterns = patterns
+        self.steps: _Steps | None = None
+        self._depth = depth
+
+    def open(self) -> "_Steps":
+        """By the next word: whole, starred; behind a gap; and the payloads of patterns that end here."""
+        literal: dict[str, list[Words]] = {}
+        starred: dict[str, list[Words]] = {}
+        gap: list[Words] = []
+        payloads: dict[str, None] = {}
+        depth = self._depth
+        for pattern in self.patterns:
+            if depth == len(pattern):
+                payloads[pattern[0]] = None
+                continue
+            place = pattern[depth]
+            if place == _DOTS:
+                gap.append(pattern)
+                continue
+            for option in place.split("|") if "|" in place else (place,):
+                (starred if "*" in option or option == "#" else literal).setdefault(option, []).append(pattern)
+        self.steps = (
+            {word: _Node(some, depth + 1) for word, some in literal.items()},
+            {star: _Node(some, depth + 1) for star, some in starred.items()},
+            _Node(gap, depth + 1) if gap else None,
+            tuple(payloads),
+        )
+        return self.steps
 
 
-def _merge(nodes: Sequence[_Node]) -> _Node:
-    """One node that leads wherever one of several does."""
-    merged = _Node()
-    for node in nodes:
-        for word, children in node.literal.items():
-            merged.literal.setdefault(word, []).extend(children)
-        for star, children in node.starred.items():
-            merged.starred.setdefault(star, []).extend(children)
-        merged.payloads.extend(payload for payload in node.payloads if payload not in merged.payloads)
-    gaps = [node.gap for node in nodes if node.gap is not None]
-    merged.gap = _merge(gaps) if len(gaps) > 1 else next(iter(gaps), None)
-    return merged
+_Steps = tuple[dict[str, _Node], dict[str, _Node], _Node | None, tuple[str, ...]]
 
 
-_EMPTY: dict[str, list[_Node]] = {}
-_EMPTY_KNOWN: dict[str, _Node] = {}
-_NOTHING: list[str] = []
-
-
-@dataclass(slots=True, eq=False)
 class _Tongue:
-    """One language's patterns. Starred words lie in drawers by their first or last letters, so few are tried."""
+    """One language's patterns, and the words in them."""
 
-    root: _Node = field(default_factory=_Node)
-    literals: set[str] = field(default_factory=set)
-    prefixes: dict[str, set[str]] = field(default_factory=dict)
-    suffixes: dict[str, set[str]] = field(default_factory=dict)
-    infixes: set[str] = field(default_factory=set)
-    numbers: bool = False
-    #: What words begin, merged; by words of the patterns, so no text adds to it for long.
-    merged: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Node]] = field(default_factory=dict)
+    def __init__(self, signs: bool) -> None:
+        self.root = _Node([], 1)
+        self.literals: set[str] = set()
+        #: Starred words without their stars, to the words as patterns have them.
+        self.prefixes: dict[str, str] = {}
+        self.suffixes: dict[str, str] = {}
+        self.infixes: dict[str, str] = {}
+        self.numbers = False
+        self._pieces = _Pieces(signs, self._learn)
+        #: What words begin, merged; by words of the patterns, so no text adds to it for long.
+        self._merged: dict[tuple[Words, Words], _Node | None] = {}
 
-    def beginnings(self, literals: tuple[str, ...], stars: tuple[str, ...]) -> list[_Node]:
+    def add(self, folded: str, payload: str) -> None:
+        for words in _variants(folded, self._pieces):
+            self.root.patterns.append((payload, *words))
+
+    def seal(self) -> None:
+        self._pieces.clear()
+
+    def _learn(self, place: str) -> None:
+        for option in place.split("|") if "|" in place else (place,):
+            if option == "#":
+                self.numbers = True
+            elif "*" not in option:
+                self.literals.add(option)
+            elif not option.startswith("*"):
+                self.prefixes[option[:-1]] = option
+            elif option.endswith("*"):
+                self.infixes[option[1:-1]] = option
+            else:
+                self.suffixes[option[1:]] = option
+
+    def beginnings(self, literals: Words, stars: Words) -> _Node | None:
         """Where patterns go on that begin with a word of these forms.
 
         A frequent word begins dozens: they are merged into one node, so that the next word is looked up once.
         """
-        nodes = self.merged.get((literals, stars))
-        if nodes is None:
-            nodes = [node for form in literals for node in self.root.literal.get(form, ())]
-            nodes += [node for star in stars for node in self.root.starred.get(star, ())]
-            if len(nodes) > 2:
-                nodes = [_merge(nodes)]
-            self.merged[literals, stars] = nodes
-        return nodes
-
-    def add_star(self, option: str) -> None:
-        bare = option.strip("*")
-        if option.startswith("*") and option.endswith("*"):
-            self.infixes.add(bare)
-        elif option.startswith("*"):
-            self.suffixes.setdefault(bare[-_DRAWER:], set()).add(bare)
-        else:
-            self.prefixes.setdefault(bare[:_DRAWER], set()).add(bare)
+        if (literals, stars) not in self._merged:
+            literal, starred, _, _ = self.root.steps or self.root.open()
+            nodes = [literal[form] for form in literals if form in literal]
+            nodes += [starred[star] for star in stars if star in starred]
+            if len(nodes) > 1:
+                nodes = [_Node([pattern for node in nodes for pattern in node.patterns], 2)]
+            self._merged[literals, stars] = nodes[0] if nodes else None
+        return self._merged[literals, stars]
 
     def stars(self, word: str) -> list[str]:
         """The starred words of patterns that this word fits."""
@@ -177,16 +244,16 @@ class _Tongue:
         if self.numbers and word.isdigit():
             found.append("#")
         word = word[:_LONGEST]
-        for size in range(1, _DRAWER + 1):
-            stems = self.prefixes.get(word[:size])
-            if stems:
-                found.extend(f"{stem}*" for stem in stems if len(stem) >= size and word.startswith(stem))
-            endings = self.suffixes.get(word[-size:])
-            if endings:
-                found.extend(f"*{ending}" for ending in endings if word.endswith(ending))
-            if size >= len(word):
-                break
-        found.extend(f"*{piece}*" for piece in self.infixes if piece in word)
+        prefixes, suffixes = self.prefixes, self.suffixes
+        for size in range(1, len(word) + 1):
+            if word[:size] in prefixes:
+                found.append(prefixes[word[:size]])
+        if suffixes:
+            for at in range(len(word)):
+                if word[at:] in suffixes:
+                    found.append(suffixes[word[at:]])
+        if self.infixes:
+            found.extend(star for piece, star in self.infixes.items() if piece in word)
         return found
 
 
@@ -211,54 +278,24 @@ class Matcher:
         Raises:
             PatternError: see `parse`.
         """
-        variants = parse(pattern, language)
-        tongue = self._tongues.setdefault(language, _Tongue())
-        for places in variants:
-            node = tongue.root
-            for place in places:
-                node = self._grow(tongue, node, place)
-            if payload not in node.payloads:
-                node.payloads.append(payload)
+        self.add_folded(language, fold(pattern), payload)
+
+    def add_folded(self, language: str, folded: str, payload: str) -> None:
+        """`add`, for what is folded already."""
+        if language not in self._tongues:
+            self._tongues[language] = _Tongue(language in SPACELESS)
+        self._tongues[language].add(folded, payload)
         self.patterns += 1
 
-    @staticmethod
-    def _grow(tongue: _Tongue, node: _Node, place: Place) -> _Node:
-        if place.gap:
-            node.gap = node.gap or _Node()
-            node = node.gap
-        key = "|".join(place.options)
-        if key in node.known:
-            return node.known[key]
-        child = node.known[key] = _Node()
-        for option in place.options:
-            if option == "#":
-                tongue.numbers = True
-                node.starred.setdefault("#", []).append(child)
-            elif "*" not in option:
-                tongue.literals.add(option)
-                node.literal.setdefault(option, []).append(child)
-            else:
-                tongue.add_star(option)
-                node.starred.setdefault(option, []).append(child)
-        return child
-
     def seal(self) -> None:
-        """Drops what only building needs. Empty tables are shared: the collector walks over every object."""
-        ahead = [tongue.root for tongue in self._tongues.values()]
-        while ahead:
-            node = ahead.pop()
-            ahead.extend(node.known.values())
-            if node.gap is not None:
-                ahead.append(node.gap)
-            node.known = _EMPTY_KNOWN
-            node.literal = node.literal or _EMPTY
-            node.starred = node.starred or _EMPTY
-            node.payloads = node.payloads or _NOTHING
+        """Drops what only building needs."""
+        for tongue in self._tongues.values():
+            tongue.seal()
 
-    def vocabulary(self, language: str) -> tuple[frozenset[str], frozenset[str]]:
+    def vocabulary(self, language: str) -> tuple[Set[str], Set[str]]:
         """Whole words and beginnings of words that a language's patterns know."""
-        tongue = self._tongues.get(language, _Tongue())
-        return frozenset(tongue.literals), frozenset().union(*tongue.prefixes.values())
+        tongue = self._tongues.get(language)
+        return (tongue.literals, tongue.prefixes.keys()) if tongue else (frozenset(), frozenset())
 
     def knows(self, word: str, language: str) -> bool:
         """Whether some pattern of the language has a place for this word."""
@@ -278,9 +315,10 @@ class Matcher:
         found: dict[tuple[str, int, int], Match] = {}
         for language in sorted(places.keys() & self._tongues.keys()):
             search = _Search(text, language, self._tongues[language], forms)
-            for at in places[language]:
-                for match in search.from_here(at):
-                    found.setdefault((match.payload, match.first, match.last), match)
+            for match in search.beginning_at(places[language]):
+                known = found.setdefault((match.payload, match.first, match.last), match)
+                if known.language == language and len(known.words) < len(match.words):
+                    found[match.payload, match.first, match.last] = match  # it owns more words, so less can deny it
         return sorted(found.values(), key=lambda match: (match.first, match.last))
 
 
@@ -295,46 +333,49 @@ class _Search:
         self._known: dict[str, _Looked] = {}
         self._looked: list[_Looked | None] = [None] * len(text.words)
 
-    def from_here(self, at: int) -> list[Match]:
-        """Every match that begins at a word."""
+    def beginning_at(self, places: Iterable[int]) -> list[Match]:
+        """Every match that begins at one of these words."""
         matches: list[Match] = []
-        looked, blocks, words = self._looked, self._text.blocks, self._text.words
-        _, _, beginnings = looked[at] or self._look(at)
-        if not beginnings:
-            return matches
-        block, count = blocks[at], len(words)
+        looked, blocks, words, language = self._looked, self._text.blocks, self._text.words, self._language
+        count = len(words)
         # A stack and one long body: this loop is where a text spends its time, and a call costs what a step does.
-        ahead: list[tuple[_Node, tuple[int, ...]]] = [(node, (at,)) for node in beginnings]
-        while ahead:
-            node, taken = ahead.pop()
-            last = taken[-1]
-            for payload in node.payloads:
-                matches.append(Match(payload, self._language, at, last, taken))
-            place = last + 1
-            if place >= count or blocks[place] != block:
+        ahead: list[tuple[_Node, tuple[int, ...]]] = []
+        for at in places:
+            beginning = (looked[at] or self._look(at))[2]
+            if beginning is None:
                 continue
-            if node.literal or node.starred:
-                literals, stars, _ = looked[place] or self._look(place)
-                for form in literals:
-                    if form in node.literal:
-                        ahead.extend([(child, (*taken, place)) for child in node.literal[form]])
-                for star in stars:
-                    if star in node.starred:
-                        ahead.extend([(child, (*taken, place)) for child in node.starred[star]])
-            gap = node.gap
-            if gap is None:
-                continue
-            end = min(place + 1 + (_GAP_SIGNS if is_sign(words[last]) else _GAP), count)
-            while place < end and blocks[place] == block:
-                literals, stars, _ = looked[place] or self._look(place)
-                for form in literals:
-                    if form in gap.literal:
-                        ahead.extend([(child, (*taken, place)) for child in gap.literal[form]])
-                if gap.starred:
+            block = blocks[at]
+            ahead.append((beginning, (at,)))
+            while ahead:
+                node, taken = ahead.pop()
+                literal, starred, gap, payloads = node.steps or node.open()
+                last = taken[-1]
+                for payload in payloads:
+                    matches.append(Match(payload, language, at, last, taken))
+                place = last + 1
+                if place >= count or blocks[place] != block:
+                    continue
+                if literal or starred:
+                    literals, stars, _ = looked[place] or self._look(place)
+                    for form in literals:
+                        if form in literal:
+                            ahead.append((literal[form], (*taken, place)))
                     for star in stars:
-                        if star in gap.starred:
-                            ahead.extend([(child, (*taken, place)) for child in gap.starred[star]])
-                place += 1
+                        if star in starred:
+                            ahead.append((starred[star], (*taken, place)))
+                if gap is None:
+                    continue
+                literal, starred, _, _ = gap.steps or gap.open()
+                end = min(place + 1 + (_GAP_SIGNS if is_sign(words[last]) else _GAP), count)
+                while place < end and blocks[place] == block:
+                    literals, stars, _ = looked[place] or self._look(place)
+                    for form in literals:
+                        if form in literal:
+                            ahead.append((literal[form], (*taken, place)))
+                    for star in stars:
+                        if star in starred:
+                            ahead.append((starred[star], (*taken, place)))
+                    place += 1
         return matches
 
     def _look(self, at: int) -> "_Looked":
@@ -354,18 +395,20 @@ class _Search:
 
 
 #: The forms of a word that patterns may name, the starred words that it fits, and where patterns begin with it.
-_Looked = tuple[tuple[str, ...], tuple[str, ...], list[_Node]]
+_Looked = tuple[Words, Words, _Node | None]
 
 
 def add_all(
-    matcher: Matcher, language: str, patterns: Iterable[object], payload: str, where: str, problems: list[str]
+    matcher: Matcher, language: str, patterns: Sequence[object], payload: str, where: str, problems: list[str]
 ) -> None:
     """Adds a list as it stands in a data file; what is wrong with it goes to `problems`, one sentence each."""
-    for pattern in patterns:
-        if not isinstance(pattern, str):
-            problems.append(f"{where}: {pattern!r} is no text")
-            continue
+    written = [pattern for pattern in patterns if isinstance(pattern, str)]
+    problems.extend(f"{where}: {pattern!r} is no text" for pattern in patterns if not isinstance(pattern, str))
+    folded = fold("\n".join(written)).split("\n")  # in one go: folding one by one was a third of the start
+    if len(folded) != len(written):  # one of them has several lines
+        folded = [fold(pattern) for pattern in written]
+    for pattern in folded:
         try:
-            matcher.add(language, pattern, payload)
+            matcher.add_folded(language, pattern, payload)
         except PatternError as wrong:
-            problems.append(f"{where}: {fold(pattern)!r}: {wrong}")
+            problems.append(f"{where}: {pattern!r}: {wrong}")
