@@ -6,14 +6,12 @@ the cues are looked up by `exact`.
 
 A repair changes one letter in words of five to seven letters and two in longer ones (a swap of neighbours is one
 change, and the only one in words of four), and keeps the first letter, which people rarely get wrong. Candidates come
-from an index of words with letters left out (the symmetric-delete idea) over the first six letters, so a text of
-nothing but errors costs what any text costs.
+from an index of pieces of words, so a text of nothing but errors costs what any text costs.
 """
 
 import re
 from array import array
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from service_chat.safety.language import Languages
@@ -24,7 +22,8 @@ from service_chat.safety.text import fold
 _LEAST, _LONG, _MOST = 5, 8, 24  #: letters: below no repair, from here two changes, above no word
 _SURE = 6  #: letters of a word's beginning from which it is recognised in spite of an error
 _SWAP = 4  #: letters from which two neighbours may be swapped: "pian"
-_PREFIX = 6
+#: Which piece of a word an entry of the index is about. The first letter belongs to each.
+_HEAD, _TAIL, _MIDDLE, _STEM, _STEM_MIDDLE = range(5)
 #: An entry of the index in one machine word: 42 bits of a hash, 21 bits of a place.
 _HASH, _PLACE, _PLACES = (1 << 42) - 1, 21, (1 << 21) - 1
 _DRAWL = re.compile(r"(.)\1{2,}")
@@ -96,46 +95,67 @@ def _mask(word: str) -> int:
     return mask
 
 
-def _keys(word: str, most: int) -> set[str]:
-    """The beginning with up to so many of its letters left out, never the first."""
-    head = word[:_PREFIX]
-    keys = {head}
-    for at in range(1, len(head)):
-        one = head[:at] + head[at + 1 :]
-        keys.add(one)
-        if most > 1:
-            keys.update([one[:more] + one[more + 1 :] for more in range(at, len(one))])
-    return keys
+def _key(piece: str, kind: int, length: int = 0) -> int:
+    return (hash(piece) + kind * 0x9E3779B1 + length * 0x85EBCA6B & _HASH) << _PLACE
 
 
 class Index:
-    """Words of all languages by what is left of them.
+    """Words of all languages by pieces of them, of which a typing error leaves one whole.
 
-    One sorted array of numbers: as a table of texts this would weigh 100 MB. One index rather than one a language,
-    since a sentence that tells no language is looked up in all of them.
+    One error of two halves, two errors of three parts: what is left leads to the word, and `distance` has the last say.
+    A swap across a seam breaks both sides; so the seams are looked up swapped as well. A sorted array of numbers, since
+    a table of texts would weigh 100 MB; and one for all languages, since a sentence that tells none is looked up in
+    all. (By words with letters left out it is five times as many numbers, which took a second at every start.)
     """
 
-    def __init__(self, words: Mapping[str, set[str]], stems: Mapping[str, set[str]]) -> None:
+    def __init__(self, words: Mapping[str, int], stems: Mapping[str, int], languages: Sequence[str]) -> None:
         """
         Args:
-            words: whole words, each with its languages.
-            stems: beginnings of words, each with its languages.
+            words: whole words, each with a bit for each of its languages.
+            stems: beginnings of words, likewise.
+            languages: those of the bits, the lowest first.
         """
-        kinds = [(word, False, words[word]) for word in sorted(words)] + [
-            (stem, True, stems[stem]) for stem in sorted(stems)
-        ]
-        self._words = [
-            (word, stem, _mask(word), frozenset(languages))
-            for word, stem, languages in kinds
-            if _LEAST <= len(word) <= _MOST
-        ]
-        entries = [
-            (hash(key) & _HASH) << _PLACE | at
-            for at, (word, *_) in enumerate(self._words)
-            for key in _keys(word, self.changes(word))
-        ]
+        whole = [word for word in words if _LEAST <= len(word) <= _MOST]
+        begun = [stem for stem in stems if _SURE <= len(stem) <= _MOST]
+        self._words = (*whole, *begun)
+        self._stems_from = len(whole)
+        self._languages = tuple(languages)
+        self._spoken = array("L", [*(words[word] for word in whole), *(stems[stem] for stem in begun)])
+        self._masks = array("Q", bytes(8 * len(self._words)))  #: filled as they are asked for
+        entries: list[int] = []
+        for at, word in enumerate(whole):
+            length = len(word)
+            first, cut = word[0], 3 if length < _LONG else length - 3
+            entries.append(_key(word[:3], _HEAD, length) | at)
+            entries.append(_key(first + word[cut:], _TAIL, length) | at)
+            if length >= _LONG:
+                entries.append(_key(first + word[3 : min(cut, 6)], _MIDDLE) | at)
+        for at, stem in enumerate(begun, start=len(whole)):
+            entries.append(_key(stem[:3], _STEM) | at)
+            entries.append(_key(stem[0] + stem[3:6], _STEM_MIDDLE) | at)
         entries.sort()
-        self._entries = array("q", entries)  #: a key's hash above, its word's place below
+        self._entries = array("q", entries)  #: a piece's hash above, its word's place below
+
+    @classmethod
+    def _pieces(cls, word: str) -> set[int]:
+        """Where to look for words that this may be meant as."""
+        length, most = len(word), cls.changes(word)
+        first, head, swapped = word[0], word[:3], word[:2] + word[3]
+        keys = {_key(head, _STEM), _key(swapped, _STEM)}
+        keys.update([_key(first + word[at : at + 3], _STEM_MIDDLE) for at in (2, 3, 4)])
+        for other in range(max(_LEAST, length - most), length + most + 1):
+            if other < _LONG:
+                if abs(length - other) > 1:
+                    continue
+                keys.add(_key(first + word[3 - other :], _TAIL, other))
+            else:
+                keys.add(_key(first + word[-3:], _TAIL, other))
+                keys.add(_key(first + word[-4] + word[-2:], _TAIL, other))
+            keys.add(_key(head, _HEAD, other))
+            keys.add(_key(swapped, _HEAD, other))
+        if most > 1:  # one error before the middle, which may have moved it, and one behind
+            keys.update([_key(first + word[at : at + size], _MIDDLE) for at in (2, 3, 4) for size in (2, 3)])
+        return keys
 
     @staticmethod
     def changes(word: str) -> int:
@@ -145,37 +165,42 @@ class Index:
         """By language, the known words that this may be meant as, the nearest only.
 
         For a known beginning of a word it is that beginning.
+
+        Args:
+            word: of at least five letters.
         """
-        most = self.changes(word)
-        mask = _mask(word)
-        found: list[tuple[int, str, frozenset[str]]] = []
+        most, mask = self.changes(word), _mask(word)
+        found: list[tuple[int, str, int]] = []
         entries, last = self._entries, len(self._entries)
         tried: set[int] = set()
-        for key in _keys(word, most):
-            hashed = hash(key) & _HASH
-            at = bisect_left(entries, hashed << _PLACE)
-            while at < last and entries[at] >> _PLACE == hashed:
+        for key in self._pieces(word):
+            at = bisect_left(entries, key)
+            while at < last and entries[at] - key <= _PLACES:
                 tried.add(entries[at] & _PLACES)
                 at += 1
         for at in tried:
-            known, stem, known_mask, languages = self._words[at]
+            known = self._words[at]
             if known[0] != word[0]:
                 continue
+            known_mask = self._masks[at]
+            if not known_mask:
+                known_mask = self._masks[at] = _mask(known)
             limit = min(most, self.changes(known))
-            if stem:
+            if at >= self._stems_from:
                 # One change only, whatever the length: what follows a beginning may be anything already.
-                if (known_mask & ~mask).bit_count() <= 1 and _SURE <= len(known) <= len(word) + 1:
+                if (known_mask & ~mask).bit_count() <= 1 and len(known) <= len(word) + 1:
                     heads = {word[: len(known) + more] for more in range(-1, 2)}
                     if min(distance(head, known, 1) for head in heads) <= 1:
-                        found.append((1, known, languages))
+                        found.append((1, known, self._spoken[at]))
             elif (known_mask ^ mask).bit_count() <= 2 * limit and (best := distance(word, known, limit)) <= limit:
-                found.append((best, known, languages))
+                found.append((best, known, self._spoken[at]))
         nearest: dict[str, tuple[int, list[str]]] = {}
-        for best, known, languages in sorted(found, key=lambda each: each[:2]):
-            for language in languages:
-                least, words = nearest.setdefault(language, (best, []))
-                if best == least:
-                    words.append(known)
+        for best, known, spoken in sorted(found):
+            for bit, language in enumerate(self._languages):
+                if spoken >> bit & 1:
+                    least, words = nearest.setdefault(language, (best, []))
+                    if best == least:
+                        words.append(known)
         return {language: words for language, (_, words) in nearest.items()}
 
 
@@ -190,28 +215,26 @@ class Speller:
         common: frozenset[str],
     ) -> None:
         self.lexicon = lexicon
-        words: dict[str, set[str]] = defaultdict(set)
-        stems: dict[str, set[str]] = defaultdict(set)
-        for language in lexicon.languages - SPACELESS:
+        tongues = sorted(lexicon.languages - SPACELESS)
+        words: dict[str, int] = {}
+        stems: dict[str, int] = {}
+        for bit, language in enumerate(tongues):
             denying = negators.get(language, frozenset())
             known, beginnings = lexicon.vocabulary(language)
-            for word in known - denying - common:
-                if word.isalpha():
-                    words[word].add(language)
-            for stem in beginnings - denying:
-                if stem.isalpha():
-                    stems[stem].add(language)
-        self.index = Index(words, stems)
-        self._targets: dict[str, set[str]] = defaultdict(set)
-        for word, languages_ in words.items():
-            for language in languages_:
-                self._targets[language].add(word)
+            for some, into in ((known - denying - common, words), (beginnings - denying, stems)):
+                into.update([(word, into.get(word, 0) | 1 << bit) for word in some if word.isalpha()])
+        self.index = Index(words, stems, tongues)
+        self._negators = negators
         self._languages = languages
         self._common = common
 
-    def targets(self, language: str) -> set[str]:
-        """The words of a language that a repair may lead to."""
-        return self._targets.get(language, set())
+    def is_target(self, word: str, language: str) -> bool:
+        """Whether a repair may lead to a word of a language."""
+        return (
+            word in self.lexicon.vocabulary(language)[0]
+            and word not in self._common
+            and word not in self._negators.get(language, ())
+        )
 
     def is_meant(self, word: str) -> bool:
         """Whether a word is left as it is: small or common words are spelled as meant."""
@@ -260,7 +283,7 @@ class Spelling:
             if len(form) >= _LEAST + (language != "en") and form.isalpha():  # only English has its common words listed
                 forms.extend(self._meant(form).get(language, ()))
             if len(form) >= _SWAP and form.isalpha() and language == "en":
-                forms.extend(swapped for swapped in _swaps(form) if swapped in self._speller.targets(language))
+                forms.extend(swapped for swapped in _swaps(form) if self._speller.is_target(swapped, language))
         return list(dict.fromkeys(forms))
 
     def _meant(self, word: str) -> dict[str, list[str]]:
