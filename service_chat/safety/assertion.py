@@ -15,6 +15,10 @@ only",
 
 Over commas it goes only along a list that an "or" closes: "no fever, chills or rash". Chinese lists have a comma of
 their own (`、`), which never ends one.
+
+Beside the phrases, small words of the grammar decide by where they stand: a denied auxiliary right before a symptom's
+own verb ("isn't drooping"), and a relative, a word of the past and a time long ago in one clause. What lasts (a
+transplant, a stent) is never over, and no "hypothetically" makes an overdose with an hour imagined.
 """
 
 from bisect import bisect_left
@@ -34,12 +38,42 @@ CUES: Final = (
     "negation_before", "negation_after", "negation_never", "scope_end", "past", "family", "hypothetical", "idiom",
     "denial_reported",
 )  # fmt: skip
-_TURNING: Final = ("negation_before", "negation_after", "past", "family", "hypothetical", "idiom")
-GRAMMAR: Final = ("or", "restart", "stop", "current", "now", "undo")
+_TURNING: Final = (
+    "negation_before", "negation_after", "past", "family", "hypothetical", "idiom", "auxiliary", "relative", "aged",
+)  # fmt: skip
+GRAMMAR: Final = (
+    "or", "restart", "stop", "current", "now", "undo", "auxiliary", "light", "ever", "compare", "relative", "was",
+    "ago", "aged", "goes_on", "inherited",
+)  # fmt: skip
+#: What is not over because it began years ago.
+LASTING: Final = frozenset(
+    {
+        "immune_weak", "dialysis_said", "heart_disease_said", "diabetes_said", "adrenal_said", "thyroid_said",
+        "asthma_said", "epilepsy_said", "aneurysm_said", "bleeding_disorder_said", "sickle_said", "older_adult",
+    }
+)  # fmt: skip
+#: Of these a wrapper ("hypothetically", "for a story") makes nothing imagined: who asks so may be asking for himself.
+SELF_HARM: Final = frozenset(
+    {
+        "suicidal_passive", "suicidal_thought", "suicide_plan", "suicide_means", "suicide_preparation", "suicide_act",
+        "lethal_question", "self_injury",
+    }
+)  # fmt: skip
+#: What was swallowed, and how much or when: of each a part, and it happened.
+_SWALLOWED: Final = frozenset({"took", "overdose", "poisoned", "medicine_substance", "poison_substance"})
+_REALLY: Final = frozenset({"many_amount", "recent"})
+#: What relatives do to people is about the one who writes, however long ago.
+_VIOLENCE: Final = frozenset(
+    {
+        "abuser", "hit_by_person", "strangled", "threatened", "afraid_home", "abuse_said", "sexual_assault",
+        "child_hurt_by_adult", "elder_mistreated", "harm_others", "harm_baby_thought",
+    }
+)  # fmt: skip
 
 #: Words, and for Chinese and Japanese signs, over which a cue reaches.
 _BEFORE, _AFTER, _LOOSE = (6, 10), (4, 4), (9, 16)
 _LIST_ITEM = 4
+_COMPARED = 12  #: words behind a "never" in which a comparison turns it round: "never had a headache this bad"
 _UNDONE = 5  #: words behind "I can't say" in which a denial denies nothing
 #: Languages that say their "if" behind what it is about.
 _CONDITION_LAST: Final = frozenset({"ja", "zh", "hi"})
@@ -121,15 +155,31 @@ class _Judge:
             for word in owned:
                 owners[word].append(owned)
 
+        asking = {cue.first for cue in by_kind["auxiliary"]}
+        ever = {word for cue in by_kind["ever"] for word in cue.words}
+        compared = [cue.first for cue in by_kind["compare"]]
+
+        def exceeds(cue: Match) -> bool:
+            """Whether it is a "never" that a comparison follows, so that the thing is there as it never was."""
+            if cue.payload != "auxiliary" and ever.isdisjoint(cue.words):
+                return False
+            reach = range(bisect_left(compared, cue.first + 1), bisect_left(compared, cue.last + 1 + _COMPARED))
+            return any(text.clauses[compared[at]] == text.clauses[cue.first] for at in reach)
+
         def denies(cue: Match) -> bool:
             if cue.first in undone or any(word in quiet for word in range(cue.first, cue.last + 1)):
                 return False
+            if exceeds(cue) or (cue.first in asking and self._rhetorical(cue)):
+                return False
+            if cue.payload == "auxiliary":  # "spots do not fade": the symptom's own "not", its "do" in a gap
+                return not any(word in owners for word in cue.words)
             return not any(owned.issuperset(cue.words) for owned in owners.get(cue.first, ()))
 
         self._cues: Mapping[str, _Row] = {
-            kind: _Row(cue for cue in by_kind[kind] if denies(cue) or not kind.startswith("negation"))
+            kind: _Row(cue for cue in by_kind[kind] if not kind.startswith(("negation", "auxiliary")) or denies(cue))
             for kind in (*CUES, *GRAMMAR)
         }
+        self._real = _sentences_of_acts(text, matches)
         #: Sentences in which anything could be other than present.
         self._touched = frozenset(
             text.sentences[cue.first] for kind in _TURNING for cue in by_kind[kind]
@@ -200,7 +250,25 @@ class _Judge:
                 near = cue.first - hit.last - 1 <= _AFTER[sign]
                 if near and not self._between(hit.last, cue.first, "restart"):
                     return True
-        return self._answered_no(hit)
+        return self._auxiliary(hit) or self._answered_no(hit)
+
+    def _auxiliary(self, hit: Match) -> bool:
+        """Whether a denied auxiliary stands right before a hit or one of its words: "the face isn't drooping"."""
+        for cue in self._cues["auxiliary"].near(hit, 2):
+            if not self._same_sentence(cue, hit):
+                continue
+            after = cue.last + 1
+            while any(light.first == after for light in self._cues["light"].within(after, after + 1)):
+                after += 1
+            if after in hit.words and self._clauses[after] == self._clauses[cue.last]:
+                return True
+        return False
+
+    def _rhetorical(self, cue: Match) -> bool:
+        """Whether a question begins with it: "Isn't coughing blood bad?" denies nothing."""
+        own = self._text.clauses[cue.first]
+        begins = cue.first == 0 or self._text.clauses[cue.first - 1] != own
+        return begins and self._text.opened_by.get(own + 1) == "?"
 
     @staticmethod
     def _inside_gap(cue: Match, hit: Match) -> bool:
@@ -255,7 +323,36 @@ class _Judge:
                     return True
             elif cue.first > hit.last and not self._starts_own(cue) and not self._personal(hit):
                 return True
-        return False
+        return self._a_relatives_past(hit)
+
+    def _a_relatives_past(self, hit: Match) -> bool:
+        """Whether a relative had it long ago: "my grandmother had a stroke at 85".
+
+        Without a time it may be this morning's, and a word of today in the sentence makes it so.
+        """
+        if hit.payload in LASTING or hit.payload in _VIOLENCE:
+            return False
+        clause, sentence = self._clauses[hit.first], self._text.sentences[hit.first]
+        start, end = bisect_left(self._clauses, clause), bisect_left(self._clauses, clause + 1)
+        owner = next((cue for cue in self._cues["relative"].within(start, hit.first) if cue.last < hit.first), None)
+        if owner is None or self._between(owner.last, hit.first, "restart"):
+            return False
+        if not self._was(owner.last, hit):
+            return False
+        whole = range(bisect_left(self._text.sentences, sentence), bisect_left(self._text.sentences, sentence + 1))
+        return bool(
+            self._cues["inherited"].within(whole.start, whole.stop)
+            or any(self._cues[kind].within(start, end) for kind in ("ago", "past"))
+            or self._at_an_age(hit)
+        )
+
+    def _was(self, after: int, hit: Match) -> bool:
+        """Whether a word of the past leads to a hit, and nothing in the sentence says that it is of today."""
+        sentence = self._text.sentences[hit.first]
+        start, end = (bisect_left(self._text.sentences, at) for at in (sentence, sentence + 1))
+        return self._cues["was"].any_in(after + 1, hit.last + 1) and not any(
+            self._cues[kind].within(start, end) for kind in ("current", "now")
+        )
 
     def _starts_own(self, cue: Match) -> bool:
         """Whether a family cue goes on to what it speaks of, so that it says nothing of what stood before."""
@@ -269,6 +366,8 @@ class _Judge:
         return self._between(start - 1, hit.first, "restart")
 
     def _imagined(self, hit: Match) -> bool:
+        if self._text.sentences[hit.first] in self._real:
+            return False
         return any(
             (cue.first < hit.first or cue.language in _CONDITION_LAST) and not self._happening(hit)
             for cue in self._near_cues("hypothetical", hit)
@@ -280,7 +379,27 @@ class _Judge:
         return any(sentences[cue.first] == sentences[hit.first] for cue in self._cues["now"].near(hit, _LOOSE[0]))
 
     def _over(self, hit: Match) -> bool:
-        return any(not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit))
+        if hit.payload in LASTING:
+            return False
+        return self._at_an_age(hit) or any(
+            not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit)
+        )
+
+    def _at_an_age(self, hit: Match) -> bool:
+        """Whether it was when somebody had an age: "I had a stroke at 55"."""
+        clause = self._clauses[hit.first]
+        start, end = bisect_left(self._clauses, clause), bisect_left(self._clauses, clause + 1)
+        ages = (cue for cue in self._cues["aged"].within(hit.first + 1, end) if self._closes(cue))
+        return any(True for _ in ages) and self._was(start - 1, hit)
+
+    def _closes(self, cue: Match) -> bool:
+        """Whether nothing follows an age in its clause that makes it a street number or a speed."""
+        after = cue.last + 1
+        return (
+            after == len(self._clauses)
+            or self._clauses[after] != self._clauses[cue.last]
+            or any(self._cues[kind].within(after, after + 1) for kind in ("goes_on", "restart", "stop", "or"))
+        )
 
     def _near_cues(self, kind: str, hit: Match) -> Iterator[Match]:
         """Cues in the hit's clause, within reach on either side."""
@@ -306,6 +425,18 @@ class _Judge:
             and not (but and cue.first < but.first <= cue.last + 1)  # "I have a" before "history of" is no present
             for cue in self._cues[kind].within(start, end)
         )
+
+
+def _sentences_of_acts(text: Text, matches: Sequence[Match]) -> frozenset[int]:
+    """Sentences that speak of suicide, or of something swallowed with its amount and its hour."""
+    named: dict[int, set[str]] = defaultdict(set)
+    for match in matches:
+        named[text.sentences[match.first]].add(match.payload)
+    return frozenset(
+        sentence
+        for sentence, concepts in named.items()
+        if not SELF_HARM.isdisjoint(concepts) or (concepts >= _REALLY and not _SWALLOWED.isdisjoint(concepts))
+    )
 
 
 class _Row:
