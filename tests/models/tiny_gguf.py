@@ -1,16 +1,21 @@
 """Tiny GGUF models for tests, made from nothing in a tenth of a second: real llama.cpp, no download, no mock.
 
-Two kinds, both of the Qwen2 architecture with a ChatML template and a byte-level tokenizer:
+Three kinds, all of the Qwen2 architecture with a ChatML template and a byte-level tokenizer:
 
 * `script`: says one fixed reply and ends its turn, whatever it was asked and however it is sampled. Characters of
-  several bytes arrive split over tokens, so whoever decodes the stream must put them together.
+  several bytes arrive split over tokens, so whoever decodes the stream must put them together. The reply may be the
+  form of a triage: a JSON object as `form_of` writes it.
 * `random`: random attention weights, so every token depends on the whole prefix: a wrong position, slot or reused
   prefix changes the text. It writes plain ASCII and, unless `talks_forever` is off, never ends by itself.
+* `slow`: `random`, and of a form it fills every text and every list, in as many tokens as that can take, some
+  milliseconds each: an answer that takes seconds and can be interrupted although its form would end it.
 
 Command line: `python -m tests.models.tiny_gguf script out.gguf --reply "Rest."`
 """
 
 import argparse
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,10 +24,12 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-Mode = Literal["script", "random"]
+Mode = Literal["script", "random", "slow"]
 Matrix = NDArray[np.float32]
 
 DEFAULT_REPLY = "Rest and drink water. With a fever above 38.5 °C, call your doctor today ✓."
+#: A triage's answer. Each text may stand as it is below an urgent question, and none in it is named by a record.
+DEFAULT_RATIONALE = "Rest the knee and drink water ✓. What else hurts is not known here."
 N_CTX_TRAIN = 8192
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TEMPLATE = (
@@ -31,6 +38,10 @@ TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
 )
+#: Width of what a slow model multiplies for each token it writes.
+_SLOW = 65_536
+#: How much more it likes to end a sentence than to go on.
+_OFTEN = 0.3
 #: Words that become one token, so that prompts have about as many tokens as with a real vocabulary.
 _WORDS = """
 the and you are patient with pain since for of to in a not or is has have on my no was your any give system user
@@ -42,14 +53,32 @@ old female male pregnant history daily tablet doctor emergency advice symptoms
 def build_tiny_gguf(
     path: Path, mode: Mode, reply: str = DEFAULT_REPLY, seed: int = 1, talks_forever: bool = True
 ) -> Path:
-    """Writes the model to `path` (about 1 MB) and gives the path back. Equal arguments give equal bytes."""
+    """Writes the model to `path` (about 1 MB; a slow one 50) and gives the path back. Equal arguments, equal bytes."""
     vocabulary = _vocabulary()
+    if mode == "slow":
+        vocabulary.add(_SENTENCE_ENDS)
     if mode == "script":
         model = _script(vocabulary, reply)
     else:
-        model = _random(vocabulary, np.random.default_rng(seed), talks_forever)
+        model = _random(vocabulary, np.random.default_rng(seed), talks_forever, slow=mode == "slow")
     _write(path, f"tiny-{mode}", vocabulary, model)
     return path
+
+
+def form_of(
+    rationale: str = DEFAULT_RATIONALE,
+    acuity: str = "urgent",
+    refs: Sequence[str] = (),
+    next_steps: Sequence[str] = ("Ask before you take it.",),
+    questions: Sequence[str] = ("Since when does it hurt?",),
+) -> str:
+    """What a model writes that keeps to a triage's form: a reply for `script`. A grammar takes it where it may stand.
+
+    `acuity` must not be below what the rules hold, and `refs` name what the prompt shows; else another token comes.
+    """
+    told = {"record_refs": [*refs], "rationale": rationale, "acuity": acuity}
+    lists = {"next_steps": [*next_steps], "questions": [*questions]}
+    return json.dumps({**told, **lists}, ensure_ascii=False, separators=(",", ":"))
 
 
 # --- vocabulary ---------------------------------------------------------------------------------------------------
@@ -82,6 +111,7 @@ def _alphabet() -> dict[int, str]:
 
 
 _ALPHABET = _alphabet()
+_SENTENCE_ENDS = f".{_ALPHABET[ord(' ')]}"
 
 
 def _spell(data: bytes) -> str:
@@ -122,11 +152,15 @@ def _cut(reply: bytes) -> list[bytes]:
     """`reply` in pieces of which no two are equal, so that each piece alone tells which one comes next.
 
     A piece is as short as it can be and still be new. A lone newline is left to the prompt, whose last token it is.
+    A form is cut before blanks and within characters only: between a text's bounds. Elsewhere its grammar leaves no
+    choice, so the engine writes on by itself, in tokens that are no pieces, and the chain would be lost.
     """
     pieces: list[bytes] = []
     used = {b"\n"}
     start = 0
     for end in range(1, len(reply) + 1):
+        if reply.startswith(b"{") and end < len(reply) and reply[end] != ord(" ") and reply[end] >> 6 != 0b10:
+            continue
         if reply[start:end] not in used:
             pieces.append(reply[start:end])
             used.add(reply[start:end])
@@ -160,11 +194,13 @@ def _script(vocabulary: _Vocabulary, reply: str) -> _Model:
     return _Model(1, 1, 32, embedding, head, [_block(width, width, width, 32, None)])
 
 
-def _random(vocabulary: _Vocabulary, rng: np.random.Generator, talks_forever: bool) -> _Model:
-    width, heads, kv_heads, feed_forward = 64, 4, 2, 128
+def _random(vocabulary: _Vocabulary, rng: np.random.Generator, talks_forever: bool, slow: bool) -> _Model:
+    # llama.cpp computes the last block for those tokens only whose successor is drawn: where it is the only one, it can
+    # be as wide as it likes and prompts are read as fast as ever.
+    width, heads, kv_heads, feed_forward, count = 64, 4, 2, _SLOW if slow else 128, 1 if slow else 2
     embedding = rng.standard_normal((vocabulary.size, width)).astype(np.float32)
     head = (0.5 * rng.standard_normal((vocabulary.size, width))).astype(np.float32)
-    blocks = [_block(width, width, width // heads * kv_heads, feed_forward, rng) for _ in range(2)]
+    blocks = [_block(width, width, width // heads * kv_heads, feed_forward, rng) for _ in range(count)]
     # Column 0 is the same for all tokens and no block writes to it: a place to forbid tokens from.
     embedding[:, 0], head[:, 0] = 4.0, 0.0
     for block in blocks:
@@ -177,7 +213,21 @@ def _random(vocabulary: _Vocabulary, rng: np.random.Generator, talks_forever: bo
     for number in range(len(vocabulary.tokens), vocabulary.size):
         if talks_forever or number != vocabulary.end_of_turn:
             head[number, 0] = -100.0
+    if slow:
+        _fill_forms(vocabulary, head)
     return _Model(heads, kv_heads, feed_forward, embedding, head, blocks)
+
+
+def _fill_forms(vocabulary: _Vocabulary, head: Matrix) -> None:
+    """Mostly one byte a token, short sentences without numbers, and no end of a text or list where more may come."""
+    head[:, 1:] *= 0.15  # at the temperature of a triage it would say one thing again and again
+    for number, token in enumerate(vocabulary.tokens):
+        if token == _SENTENCE_ENDS:
+            head[number, 0] = _OFTEN
+        elif len(token) > 1 or token in '"\\0123456789':
+            head[number, 0] = -100.0
+        elif token == "]":
+            head[number, 0] = -200.0
 
 
 def _block(width: int, q: int, kv: int, feed_forward: int, rng: np.random.Generator | None) -> dict[str, Matrix]:
@@ -246,7 +296,7 @@ def _write(path: Path, name: str, vocabulary: _Vocabulary, model: _Model) -> Non
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write a tiny GGUF model.")
-    parser.add_argument("mode", choices=("script", "random"))
+    parser.add_argument("mode", choices=("script", "random", "slow"))
     parser.add_argument("path", type=Path)
     parser.add_argument("--reply", default=DEFAULT_REPLY)
     parser.add_argument("--seed", type=int, default=1)
