@@ -140,7 +140,7 @@ class Ruleset:
 
     def _find(self, text: Text, spoken: Spoken) -> Findings:
         spelling = Spelling(self.speller, frozenset().union(*spoken.voices))
-        matches = self.lexicon.find(text, spoken.tongues, spelling.forms)
+        matches = self.lexicon.find(text, spoken, spelling.forms)
         hits = judge(text, matches, self.cues, spoken.voices)
         return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
 

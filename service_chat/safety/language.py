@@ -1,14 +1,15 @@
 """Which of our languages each sentence is written in, and whether one of them is written in none.
 
-`assess` asks before it looks words up. Told by the script, and within the Latin script by a vote of small words
-(`data/languages.toml`). Every sentence votes for itself: were the whole text to vote, a page of English padding would
-hide one Spanish sentence. A sentence with no small word in it ("chest pain") is looked up in every language of its
-script, since a wrong lexicon finds too much and a missing one finds nothing.
+`assess` asks before it looks words up. Told by the script, and within the Latin script by a vote of small words and of
+letters with marks ("ł" is Polish; `data/languages.toml` has both). Every sentence votes for itself: were the whole text
+to vote, a page of English padding would hide one Spanish sentence. A sentence with no small word in it ("chest pain")
+is looked up in every language of its script, since a wrong lexicon finds too much and a missing one finds nothing.
 """
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,9 +20,18 @@ UNKNOWN: Final = "und"
 #: A runner-up with this share of the winner's votes is looked up as well: short sentences of neighbours look alike.
 _CLOSE = 0.6
 _FOREIGN_LEAD = 1.5
+#: A lead like this, with one undisputed word at least: other languages' short words in the sentence are chance.
+_SURE = 1.0
+#: What a letter says that one language of ours has, as much as a word; that several share; that none of ours has. Names
+#: keep their letters wherever they go, so no letter says more.
+_OWN_LETTER, _SHARED_LETTER, _STRANGE_LETTER = 1.0, 0.4, 0.7
+#: Has a script of its own, so a Latin sentence without a telling word is looked up in it, but not denied or repaired.
+_ROMANISED: Final = frozenset({"hi"})
+_NO_GUESTS: Final[frozenset[str]] = frozenset()
 #: Other languages in a script of ours: read with our words all the same, and told honestly that we do not know them.
 _SIBLINGS: Final = frozenset({"ru?", "ar?", "hi?"})
 
+_UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _SCRIPTS: Final = (
     ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")),
@@ -48,6 +58,9 @@ class Spoken:
     foreign: frozenset[int]
     #: Sentences in which nothing spoke for any language.
     silent: frozenset[int]
+    #: For each sentence that is in one of `voices` beyond doubt, the others it is looked up in: their short words in it
+    #: are chance, as "od" ("since" in Polish) is.
+    guests: tuple[frozenset[str], ...]
     #: The words of each sentence.
     members: tuple[tuple[int, ...], ...]
 
@@ -55,7 +68,14 @@ class Spoken:
 class Languages:
     """The small words of every language."""
 
-    def __init__(self, stop: Mapping[str, frozenset[str]], supported: frozenset[str]) -> None:
+    def __init__(
+        self, stop: Mapping[str, frozenset[str]], supported: frozenset[str], letters: Mapping[str, str] | None = None
+    ) -> None:
+        """
+        Args:
+            stop: small words, folded.
+            letters: marked letters, not folded.
+        """
         self.supported = supported
         self.latin = tuple(language for language in sorted(supported & stop.keys()) if language != "ru")
         self._votes: dict[str, dict[str, float]] = {}
@@ -65,6 +85,7 @@ class Languages:
         for ballot in self._votes.values():
             for language in ballot:
                 ballot[language] = 1 / len(ballot) ** 0.5
+        self._letters = _ballots(letters or {}, supported)
 
     def is_small(self, word: str) -> bool:
         """Whether it is a small word of any language; those are never typing errors of something else."""
@@ -84,13 +105,22 @@ class Languages:
         voices: list[tuple[str, ...]] = []
         foreign: set[int] = set()
         silent: set[int] = set()
+        guests: list[frozenset[str]] = []
+        read = 0  # in `text.normal`: the end of the sentence before
         total: Counter[str] = Counter()
         for sentence, words in enumerate(members):
             scores = self._scores(text, words)
+            if words:
+                self._add_letters(scores, text.quote(read, text.ends[words[-1]]))
+                read = text.ends[words[-1]]
             ours = {language: score for language, score in scores.items() if language in self.supported}
             best = max(ours.values(), default=0.0)
             likely = tuple(sorted(language for language, score in ours.items() if score >= _CLOSE * best and score > 0))
-            latin = any((text.words[at].isascii() and not text.words[at].isdigit()) or at in text.twins for at in words)
+            latin = any(
+                (text.words[at].isascii() and not text.words[at].isdigit())
+                or (at in text.twins and text.words[at] not in self._votes)
+                for at in words
+            )
             others = max((score for name, score in scores.items() if name not in self.supported), default=0.0)
             if others > _FOREIGN_LEAD * best and others >= (1 if best == 0 else 2):
                 foreign.add(sentence)
@@ -103,18 +133,29 @@ class Languages:
             if latin:
                 searched |= {"en"} if searched & set(self.latin) else set(self.latin)
             if latin and not likely and any(text.words[at].isascii() for at in words):
-                likely = self.latin
+                likely = tuple(language for language in self.latin if language not in _ROMANISED)
             if only is not None:
                 searched, likely = {only}, (only,)
+            sure = best >= _SURE and sentence not in foreign
+            guests.append(frozenset(self.latin).intersection(searched).difference(likely) if sure else _NO_GUESTS)
             tongues.append(tuple(sorted(searched & self.supported)))
             voices.append(likely)
             total.update({language: round(score * 1000) for language, score in scores.items()})
-        language = min(total, key=lambda name: (-total[name], name)) if total else UNKNOWN
+        language = min(total, key=lambda name: (-total[name], name not in self.supported, name), default=UNKNOWN)
         if language not in self.supported and not language.isalpha():
             language = UNKNOWN
         return Spoken(
-            language, tuple(tongues), tuple(voices), frozenset(foreign), frozenset(silent), tuple(map(tuple, members))
-        )
+            language, tuple(tongues), tuple(voices), frozenset(foreign), frozenset(silent), tuple(guests),
+            tuple(map(tuple, members)),
+        )  # fmt: skip
+
+    def _add_letters(self, scores: dict[str, float], original: str) -> None:
+        """What the marked letters of a sentence speak for, each once. In the original, since marks are folded away."""
+        if original.isascii():
+            return
+        for letter in self._letters.keys() & set(unicodedata.normalize("NFC", original).lower()):
+            for language, vote in self._letters[letter].items():
+                scores[language] = scores.get(language, 0.0) + vote
 
     def _scores(self, text: Text, words: Sequence[int]) -> dict[str, float]:
         """How much of a sentence speaks for each language, supported or not; `??`: a script that nobody here reads."""
@@ -142,6 +183,29 @@ class Languages:
         return scores
 
 
+def _ballots(letters: Mapping[str, str], supported: frozenset[str]) -> dict[str, dict[str, float]]:
+    users: dict[str, set[str]] = {}
+    for language, written in letters.items():
+        for letter in written:
+            users.setdefault(letter, set()).add(language)
+    worth = (_STRANGE_LETTER, _OWN_LETTER)
+    return {
+        letter: dict.fromkeys(
+            sorted(languages),
+            (worth[ours] if (ours := len(languages & supported)) < len(worth) else _SHARED_LETTER)
+            / len(languages) ** 0.5,
+        )
+        for letter, languages in users.items()
+    }
+
+
+def _spellings(language: str, words: str) -> Iterator[str]:
+    """Words as they may be typed: German ones also with two letters for an umlaut."""
+    yield from fold(words).split()
+    if language == "de":
+        yield from fold(words.translate(_UMLAUTS)).split()
+
+
 def read_languages(data: Packaged, supported: frozenset[str], problems: list[str]) -> Languages:
     """
     Args:
@@ -152,5 +216,5 @@ def read_languages(data: Packaged, supported: frozenset[str], problems: list[str
     stop: dict[str, frozenset[str]] = {}
     for section in ("supported", "foreign"):
         for language, words in text_items(table(file.get(section))):
-            stop[language] = frozenset(fold(words).split())
-    return Languages(stop, supported)
+            stop[language] = frozenset(_spellings(language, words))
+    return Languages(stop, supported, dict(text_items(table(file.get("letters")))))

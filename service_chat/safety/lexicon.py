@@ -14,15 +14,18 @@ concept to its patterns (`patterns` has the syntax). `assess` looks a text up he
 A concept without words in a language is a hole that nobody sees: `check` prints them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from service_chat.safety.language import Spoken
 from service_chat.safety.packaged import Packaged, table, texts
 from service_chat.safety.patterns import Forms, Match, Matcher, add_all
 from service_chat.safety.text import Text
 
 #: Questions about a medicine are about the body: they go to `record_checks`, never to the desk.
 _NEVER_ADMIN = frozenset({"medicine_question", "lethal_question"})
+#: Letters of a word that other languages may well have, too.
+_SHORT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,9 @@ class Lexicon:
     def languages(self) -> frozenset[str]:
         return frozenset(self.sizes)
 
-    def find(self, text: Text, tongues: Sequence[Sequence[str]], forms: Forms) -> list[Match]:
+    def find(self, text: Text, spoken: Spoken, forms: Forms) -> list[Match]:
         """Matches whose payload is a concept, without those that a longer one hides."""
-        matches = self.matcher.find(text, tongues, forms)
+        matches = self._without_chance(text, spoken, forms, self.matcher.find(text, spoken.tongues, forms))
         sentences = text.sentences
         hiders = [
             match
@@ -91,9 +94,38 @@ class Lexicon:
             if match.payload not in self._hideable or not any(self._hidden(match, by) for by in hiders)
         ]
 
+    def _without_chance(self, text: Text, spoken: Spoken, forms: Forms, matches: list[Match]) -> list[Match]:
+        """Without what short words of other languages mean. Where one hid a match of the sentence's own, that comes."""
+        sentences = text.sentences
+        chance = [
+            match
+            for match in matches
+            if match.language in spoken.guests[sentences[match.first]] and _is_chance(text, match.words)
+        ]
+        if not chance:
+            return matches
+        doubted = {sentences[match.first] for match in chance}
+        own = [
+            tuple(language for language in tongues if language not in guests) if sentence in doubted else ()
+            for sentence, (tongues, guests) in enumerate(zip(spoken.tongues, spoken.guests, strict=True))
+        ]
+        kept = {(match.payload, match.first, match.last): match for match in self.matcher.find(text, own, forms)}
+        dropped = set(chance)
+        for match in matches:
+            if match not in dropped:
+                kept.setdefault((match.payload, match.first, match.last), match)
+        return sorted(kept.values(), key=lambda match: (match.first, match.last))
+
     def _hidden(self, match: Match, by: Match) -> bool:
         inside = by.first <= match.first and match.last <= by.last
         return inside and match.payload in self.concepts[by.payload].hides
+
+
+def _is_chance(text: Text, words: tuple[int, ...]) -> bool:
+    """Whether a match in a guest's language has nothing but short words, none of them in capitals as "UTI" is."""
+    if any(len(text.words[at]) > _SHORT for at in words):
+        return False
+    return text.original.isupper() or not any(text.quote_words(at, at).isupper() for at in words)
 
 
 def read_lexicon(data: Packaged, concepts: Mapping[str, Concept], problems: list[str]) -> Lexicon:

@@ -29,7 +29,8 @@ _HASH, _PLACE, _PLACES = (1 << 42) - 1, 21, (1 << 21) - 1
 _DRAWL = re.compile(r"(.)\1{2,}")
 _FIGURES = str.maketrans("013457", "oieast")
 _FIGURES_L = str.maketrans("013457", "oleast")
-_UMLAUT = re.compile(r"([aou])e")
+#: No umlaut: "neue", "blaue", "quer".
+_UMLAUT = re.compile(r"([ao])e|(?<![aeq])(u)e")
 
 #: How English is typed without its apostrophes.
 _BARE = (
@@ -242,9 +243,11 @@ class Speller:
 
 
 def exact(word: str, language: str) -> Sequence[str]:
-    """A word and what it is short for, nothing guessed: cues are looked up so."""
+    """A word, what it is short for, and with its umlauts in one letter; nothing guessed: cues are looked up so."""
     if language == "en" and word in CONTRACTIONS:
         return (word, CONTRACTIONS[word])
+    if language == "de" and "e" in word and _UMLAUT.search(word):
+        return (word, _UMLAUT.sub(r"\1\2", word))
     return (word,)
 
 
@@ -293,15 +296,13 @@ class Spelling:
 
     @staticmethod
     def _other_ways(word: str, language: str) -> Iterator[str]:
-        """Drawled ("paaaain"), with figures for letters ("p4in"), umlauts in two letters ("uebel")."""
+        """Drawled ("paaaain"), with figures for letters ("p4in")."""
         if _DRAWL.search(word):
             yield _DRAWL.sub(r"\1", word)
             yield _DRAWL.sub(r"\1\1", word)
         if not word.isalpha() and not word.isdigit() and word.isascii() and not word[0].isdigit():
             yield word.translate(_FIGURES)
             yield word.translate(_FIGURES_L)
-        if language == "de" and _UMLAUT.search(word):
-            yield _UMLAUT.sub(r"\1", word)
 
 
 def read_speller(

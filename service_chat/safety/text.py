@@ -15,6 +15,7 @@ Three sizes of neighbourhood, counted from 0 and never decreasing along a text:
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -68,6 +69,7 @@ _TWINS = dict(
     )
 )
 _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u052f\u0531-\u0587]")
+_CYRILLIC, _ARMENIAN = 0x400, 0x531
 _LATIN = re.compile(r"[a-z]")
 _DAKUTEN = {"\u3099": "\u3099", "\u309a": "\u309a", "\uff9e": "\u3099", "\uff9f": "\u309a"}
 
@@ -151,7 +153,8 @@ class Text:
     blocks: tuple[int, ...]
     #: Clause number to the sign that began it, `,` or the Chinese `、` among them: lists are told by these.
     opened_by: Mapping[int, str]
-    #: Word number to its Latin spelling, for words that are whole in another alphabet and look Latin all through.
+    #: Word number to its Latin spelling, for words that are whole in another alphabet and look Latin all through; none
+    #: in a sentence whose other words are of that alphabet beyond doubt.
     twins: Mapping[int, str]
     control_tokens: bool  #: something in it would steer a chat template
 
@@ -173,6 +176,13 @@ def _latin_twin(text: str) -> str | None:
     letters = [_TWINS.get(char) or _plain(char) for char in text]
     twin = "".join(letters)
     return twin if twin.isascii() else None
+
+
+def _alphabet(word: str) -> int:
+    """Which of the alphabets of `_FOREIGN` a word begins to be foreign in: Greek, Cyrillic, Armenian."""
+    found = _FOREIGN.search(word)
+    code = ord(found.group()) if found else 0
+    return (code >= _CYRILLIC) + (code >= _ARMENIAN)
 
 
 def read(original: str) -> Text:
@@ -216,12 +226,14 @@ def read(original: str) -> Text:
             stopped = True
     twins: dict[int, str] = {}
     if _FOREIGN.search(normal):
+        honest: Counter[tuple[int, int]] = Counter()  #: by sentence and alphabet, words that can not be Latin
         for at, word in enumerate(words):
             if not _FOREIGN.search(word):
                 continue
             start, end = starts[at], ends[at]
             twin = _latin_twin(original[start:end] if origin is None else original[origin[start] : origin[end - 1] + 1])
             if twin is None:
+                honest[sentences[at], _alphabet(word)] += not _LATIN.search(word)
                 continue
             if _LATIN.search(word):
                 words[at] = twin  # no language mixes alphabets inside one word
@@ -229,6 +241,13 @@ def read(original: str) -> Text:
                     normal = normal[:start] + twin + normal[end:]
             else:
                 twins[at] = twin
+        if twins and honest:
+            # "мои" looks like "mou", but beside a word that looks like nothing Latin it is Russian; Latin words may
+            # outweigh that one
+            latin = Counter(sentence for at, sentence in enumerate(sentences) if _LATIN.search(words[at]))
+            for at in tuple(twins):
+                if honest[sentences[at], _alphabet(words[at])] > latin[sentences[at]]:
+                    del twins[at]
     return Text(
         original, normal, origin, tuple(words), tuple(starts), tuple(ends), tuple(clauses), tuple(sentences),
         tuple(blocks), opened, twins, tokens,

@@ -1,7 +1,22 @@
+"""Languages told apart: by script, small words and marked letters, in short texts and in mixed ones."""
+
+# ruff: noqa: RUF001 - letters of other alphabets are meant to be what they are
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service_chat.safety.assess import Ruleset
-from tests.unit.service_chat.safety.small import packaged
+from service_chat.safety.values import Acuity, Flag, Notice
+from tests.unit.service_chat.safety import test_english_words, test_european, test_scripts
+from tests.unit.service_chat.safety.small import EXAMPLES, packaged
+
+#: What the tests of the lexicons rest on: sentences of the twelve languages.
+OURS = (
+    *(text for rows in test_european.GRAVE.values() for text, *_ in rows),
+    *(text for rows in test_scripts.DANGERS.values() for text, *_ in rows),
+    *(text for texts in test_scripts.MILD.values() for text in texts),
+    *(text for text, _ in (*test_english_words._FOUND, *test_english_words._ABSENT)),
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +73,140 @@ def test_a_sentence_without_small_words_is_looked_up_in_every_language_of_its_sc
     (tongues,) = ruleset.explain("Brustschmerzen Atemnot").spoken.tongues
     assert {"de", "en", "es"} <= set(tongues)
     assert not {"ru", "zh"} & set(tongues)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("mama dosta\u0142a udaru", "pl"),
+        ("\u0142zawi\u0105 mi oczy", "pl"),
+        ("quels m\u00e9dicaments je prends ?", "fr"),
+        ("crise d'\u0153d\u00e8me", "fr"),
+        ("Fu\u00dfpilz", "de"),
+        ("pi\u00f1a y ara\u00f1azo", "es"),
+        ("\u00bfcita?", "es"),
+        ("inje\u00e7\u00f5es", "pt"),
+        ("mal di gola", "it"),
+        ("Pani Do\u0142\u0119ga", "pl"),
+    ],
+)
+def test_a_letter_that_one_language_has_tells_a_short_text(ruleset: Ruleset, text: str, language: str) -> None:
+    assert ruleset.assess(text).language == language
+
+
+@pytest.mark.parametrize("text", ["Dr. M\u00fcller said my knee is fine", "I see Se\u00f1or Mu\u00f1oz about my knee"])
+def test_a_name_keeps_its_letters_and_the_sentence_its_language(ruleset: Ruleset, text: str) -> None:
+    assert ruleset.assess(text).language == "en"
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("main marna chahti hu", Flag.SELF_HARM),
+        ("mujhe seene mein dard hai", Flag.CARDIAC),
+        ("mere papa behosh ho gaye", Flag.ALTERED_CONSCIOUSNESS),
+        ("mera baccha saans nahi le pa raha", Flag.BREATHING),
+    ],
+)
+def test_hindi_in_latin_letters_is_told_and_its_dangers_are_found(ruleset: Ruleset, text: str, flag: Flag) -> None:
+    floor = ruleset.assess(text)
+    assert floor.language == "hi"
+    assert flag in {found.flag for found in floor.flags}
+    assert floor.acuity >= Acuity.EMERGENCY
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("la main me fait mal depuis hier", "fr"),
+        ("par moments j'ai mal \u00e0 la main", "fr"),
+        ("my main problem is a sore throat", "en"),
+        ("ho mal di testa", "it"),
+        ("se mi muovo mi fa male la schiena", "it"),
+        ("me duele la mano si me muevo", "es"),
+        ("me sinto mal por causa do calor", "pt"),
+    ],
+)
+def test_small_words_that_hindi_shares_turn_no_sentence_into_hindi(ruleset: Ruleset, text: str, language: str) -> None:
+    told = ruleset.explain(text).spoken
+    assert told.language == language
+    assert "hi" not in told.voices[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("Готовы ли мои анализы?", Acuity.ROUTINE),
+        ("Сегодня вечером мои родители приедут к нам", Acuity.ROUTINE),
+        ("Принимаю Nurofen, мои колени болят", Acuity.ROUTINE),
+        ("У нас всё хорошо, спасибо", Acuity.ROUTINE),
+        ("mam od wczoraj katar", Acuity.ROUTINE),
+        ("d\u00f3i o p\u00e9 desde ontem", Acuity.ROUTINE),
+    ],
+)
+def test_a_word_that_looks_like_one_of_another_language_raises_no_alarm(
+    ruleset: Ruleset, text: str, most: Acuity
+) -> None:
+    assert ruleset.assess(text).acuity <= most
+
+
+def test_short_words_in_capitals_are_meant_in_any_sentence(ruleset: Ruleset) -> None:
+    def named(text: str) -> set[tuple[str, str]]:
+        return {(hit.concept, hit.language) for hit in ruleset.explain(text).findings.hits}
+
+    assert ("infection_said", "en") not in named("yo tengo uti desde ayer")
+    assert {language for _, language in named("yo tengo UTI desde ayer")} >= {"en"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ich habe früher nie Übelkeit gehabt, jetzt wird mir plötzlich übel und ich spüre Lähmungen",
+        "Mein Kind möchte nichts trinken und ist sehr schläfrig",
+        "Die Füße fühlen sich taub an und die Lippen werden bläulich",
+        "Ich möchte nicht mehr leben",
+        "kein Erstickungsgefühl, natürlich nur müde",
+    ],
+)
+def test_german_is_read_alike_with_umlauts_and_with_two_letters_for_them(ruleset: Ruleset, text: str) -> None:
+    typed = text.translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ü": "Ue", "ß": "ss"}))
+    written, plain = ruleset.explain(text), ruleset.explain(typed)
+    assert plain.floor.language == written.floor.language == "de"
+    assert plain.floor.acuity == written.floor.acuity
+    assert [(hit.concept, hit.assertion) for hit in plain.findings.hits] == [
+        (hit.concept, hit.assertion) for hit in written.findings.hits
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nina maumivu makali ya kifua tangu jana",
+        "Mtoto wangu hawezi kupumua vizuri",
+        "가슴이 너무 아프고 숨이 차요",
+        "Kalbim çok hızlı atıyor, nefes alamıyorum",
+        "Tôi bị đau ngực và khó thở",
+        "Πονάει το στήθος μου και δεν μπορώ να αναπνεύσω",
+        "Ο μικρός έχει υψηλό πυρετό",
+        "כואב לי החזה ואני לא מצליח לנשום",
+        "เจ็บหน้าอกหายใจไม่ออก",
+        "Naninikip ang dibdib ko at hindi ako makahinga",
+        "Mă doare pieptul și nu pot respira",
+        "Bolí mě na hrudi a nemůžu dýchat",
+    ],
+)
+def test_a_complaint_in_a_language_that_nobody_here_reads_is_seen_within_a_day(ruleset: Ruleset, text: str) -> None:
+    floor = ruleset.assess(text)
+    assert Notice.LANGUAGE_UNSUPPORTED in floor.notices
+    assert floor.acuity >= Acuity.URGENT
+
+
+@EXAMPLES
+@given(st.lists(st.sampled_from(OURS), min_size=1, max_size=3))
+def test_a_supported_language_is_never_called_unsupported(texts: list[str]) -> None:
+    assert Notice.LANGUAGE_UNSUPPORTED not in packaged().assess("\n".join(texts)).notices
+
+
+@pytest.mark.parametrize("text", OURS)
+def test_no_sentence_of_ours_is_called_foreign(ruleset: Ruleset, text: str) -> None:
+    assert Notice.LANGUAGE_UNSUPPORTED not in ruleset.assess(text).notices

@@ -65,6 +65,22 @@ def test_whole_words_in_another_alphabet_keep_their_letters_and_have_a_latin_twi
     assert text.twins == {0: "cop"}
 
 
+@pytest.mark.parametrize(
+    ("written", "twins"),
+    [
+        ("\u0413\u043e\u0442\u043e\u0432\u044b \u043c\u043e\u0438", {}),
+        ("heart \u0430\u0442\u0442\u0430\u0441\u043a", {1: "attack"}),
+        ("heart \u0430\u0442\u0442\u0430\u0441\u043a \u0431\u044b", {1: "attack"}),
+        ("\u0413\u043e\u0442\u043e\u0432\u044b. \u0430\u0442\u0442\u0430\u0441\u043a", {1: "attack"}),
+        ("\u0413\u043e\u0442\u043e\u0432\u044b \u03c1\u03b1\u03b9\u03bd", {1: "pain"}),
+    ],
+)
+def test_a_word_has_no_twin_beside_words_that_are_of_its_alphabet_beyond_doubt(
+    written: str, twins: dict[int, str]
+) -> None:
+    assert read(written).twins == twins
+
+
 @EXAMPLES
 @given(st.text())
 def test_reading_never_fails_and_every_word_leads_back_into_the_original(original: str) -> None:
