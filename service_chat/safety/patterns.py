@@ -104,8 +104,13 @@ def _variants(folded: str, pieces: _Pieces) -> list[Words]:
     return variants
 
 
+def _is_word(piece: str) -> bool:
+    """Whether it is surely one word: letters only, of alphabets before those that have signs besides letters."""
+    return piece.isalpha() and max(piece) < "\u0900"
+
+
 def _ways(piece: str, signs: bool) -> _Ways:
-    if piece.isalpha() and piece.isascii():  # most of them
+    if _is_word(piece):  # most of them
         return ((intern(piece),),)
     single: list[str] = []
     several: list[Words] = []
@@ -113,7 +118,8 @@ def _ways(piece: str, signs: bool) -> _Ways:
         if option == "#":
             single.append("#")
             continue
-        words = cut(option.strip("*"))
+        bare = option.strip("*")
+        words = [bare] if _is_word(bare) else cut(bare)
         if not words:
             continue
         if not signs:
@@ -212,7 +218,7 @@ class _Tongue:
         self._pieces.clear()
 
     def _learn(self, place: str) -> None:
-        for option in place.split("|") if "|" in place else (place,):
+        for option in map(intern, place.split("|")) if "|" in place else (place,):
             if option == "#":
                 self.numbers = True
             elif "*" not in option:
@@ -283,6 +289,7 @@ class Matcher:
     def add_folded(self, language: str, folded: str, payload: str) -> None:
         """`add`, for what is folded already."""
         if language not in self._tongues:
+            self.seal()  # languages come one after the other
             self._tongues[language] = _Tongue(language in SPACELESS)
         self._tongues[language].add(folded, payload)
         self.patterns += 1
