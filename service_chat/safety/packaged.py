@@ -6,6 +6,7 @@ it at once; `Ruleset.load` raises when there is any, and the process does not st
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
@@ -14,6 +15,15 @@ from importlib.resources.abc import Traversable
 from serving.errors import SluiceError
 
 Table = Mapping[str, object]
+
+#: A file of nothing but lists of plain texts, line by line: a comment, `name = ["one", "two"]`, a list over many lines.
+_TEXT = r'"[^"\\\x00-\x08\x0a-\x1f\x7f]*"'
+_SPACE = r"(?:[ \t\n]|#[^\x00-\x08\x0b-\x1f\x7f\n]*\n)*+"
+_LIST = re.compile(
+    rf"{_SPACE}([A-Za-z0-9_-]+)[ \t]*=[ \t]*\[((?:{_SPACE}{_TEXT}{_SPACE}(?:,|(?=\])))*+{_SPACE})\][ \t]*(?=\n|#)"
+)
+_REST = re.compile(_SPACE)
+_PARTS = re.compile(rf"#[^\n]*|({_TEXT})")
 
 
 class RulesError(SluiceError):
@@ -50,7 +60,8 @@ class Packaged:
             return {}
         self._digests[path] = hashlib.sha256(content).hexdigest()
         try:
-            return tomllib.loads(content.decode("utf-8"))
+            text = content.decode("utf-8")
+            return _plain_lists(text) or tomllib.loads(text)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
             problems.append(f"{path}: {wrong}")
             return {}
@@ -60,6 +71,23 @@ class Packaged:
         """Twelve hexadecimal digits that change with any byte of what was read."""
         lines = "".join(f"{path}={digest}\n" for path, digest in sorted(self._digests.items()))
         return hashlib.sha256(lines.encode()).hexdigest()[:12]
+
+
+def _plain_lists(text: str) -> Table | None:
+    """What `tomllib` makes of a file of plain lists, ten times as fast; None for any other.
+
+    The lexicons are such files, a million letters: they took half of the start.
+    """
+    found: dict[str, object] = {}
+    at = 0
+    while entry := _LIST.match(text, at):
+        name, inner = entry.groups()
+        if name in found:
+            return None  # `tomllib` says where
+        found[name] = [part[1:-1] for part in _PARTS.findall(inner) if part]
+        at = entry.end()
+    rest = _REST.match(text, at)
+    return found if rest is not None and rest.end() == len(text) else None
 
 
 def table(value: object) -> Table:
