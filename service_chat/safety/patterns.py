@@ -15,6 +15,7 @@ the text is long, however many patterns there are, and it tells which words of a
 gap.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence, Set
 from sys import intern
 from typing import NamedTuple
@@ -44,6 +45,9 @@ class Place(NamedTuple):
 
 #: A pattern as it is kept. Each entry is `word`, `word*` and so on, several with `|` between them, or a gap.
 Words = tuple[str, ...]
+#: Alternatives that are surely a word each: letters only, of alphabets before those that have signs besides letters.
+_WORD = r"\*?[^\W\d_\u0900-\U0010ffff]++\*?"
+_SIMPLE = re.compile(rf"{_WORD}(?:\|{_WORD})*+")
 #: One piece of a pattern: all alternatives that are one word together, and each that is several by itself.
 _Ways = tuple[Words, ...]
 
@@ -104,13 +108,8 @@ def _variants(folded: str, pieces: _Pieces) -> list[Words]:
     return variants
 
 
-def _is_word(piece: str) -> bool:
-    """Whether it is surely one word: letters only, of alphabets before those that have signs besides letters."""
-    return piece.isalpha() and max(piece) < "\u0900"
-
-
 def _ways(piece: str, signs: bool) -> _Ways:
-    if _is_word(piece):  # most of them
+    if not signs and _SIMPLE.fullmatch(piece):  # most of them
         return ((intern(piece),),)
     single: list[str] = []
     several: list[Words] = []
@@ -118,8 +117,7 @@ def _ways(piece: str, signs: bool) -> _Ways:
         if option == "#":
             single.append("#")
             continue
-        bare = option.strip("*")
-        words = [bare] if _is_word(bare) else cut(bare)
+        words = cut(option.strip("*"))
         if not words:
             continue
         if not signs:
@@ -218,7 +216,10 @@ class _Tongue:
         self._pieces.clear()
 
     def _learn(self, place: str) -> None:
-        for option in map(intern, place.split("|")) if "|" in place else (place,):
+        if "*" not in place and "#" not in place:
+            self.literals.update(place.split("|"))
+            return
+        for option in place.split("|"):
             if option == "#":
                 self.numbers = True
             elif "*" not in option:
