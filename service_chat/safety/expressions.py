@@ -61,8 +61,15 @@ class Proof:
     readings: tuple[Reading, ...] = ()
     record: tuple[str, ...] = ()
 
-    def __add__(self, other: "Proof") -> "Proof":
-        return Proof(self.hits + other.hits, self.readings + other.readings, self.record + other.record)
+
+def _joined(proofs: Sequence[Proof]) -> Proof:
+    if len(proofs) == 1:
+        return proofs[0]
+    return Proof(
+        tuple([hit for proof in proofs for hit in proof.hits]),
+        tuple([reading for proof in proofs for reading in proof.readings]),
+        tuple([display for proof in proofs for display in proof.record]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ class Scene:
     readings: Sequence[Reading]
     facts: RecordFacts = field(default_factory=RecordFacts)
     pregnant: tuple[Hit, ...] = ()  #: where in the whole text its writer says so
+    #: What single concepts came to: a hundred rules ask for the same few.
+    proven: dict[str, Proof | None] = field(default_factory=dict)
 
 
 class Condition(ABC):
@@ -100,9 +109,15 @@ class Named(Condition):
 
     @override
     def prove(self, scene: Scene) -> Proof | None:
-        hits = scene.hits.get(self.concept, ())
-        fitting = tuple(hit for hit in hits if self.status is None or hit.assertion is self.status)
-        return Proof(hits=fitting) if fitting else None
+        hits = scene.hits.get(self.concept)
+        if hits is None:
+            return None
+        status = self.status
+        asked_for = self.concept if status is Assertion.PRESENT else f"{status}:{self.concept}"
+        if asked_for not in scene.proven:
+            fitting = tuple([hit for hit in hits if status is None or hit.assertion is status])
+            scene.proven[asked_for] = Proof(hits=fitting) if fitting else None
+        return scene.proven[asked_for]
 
     @override
     def concepts(self) -> frozenset[str]:
@@ -179,13 +194,13 @@ class All(Condition):
 
     @override
     def prove(self, scene: Scene) -> Proof | None:
-        proof = Proof()
+        proofs: list[Proof] = []
         for part in self.parts:
-            more = part.prove(scene)
-            if more is None:
+            proof = part.prove(scene)
+            if proof is None:
                 return None
-            proof = proof + more
-        return proof
+            proofs.append(proof)
+        return _joined(proofs)
 
     @override
     def concepts(self) -> frozenset[str]:
@@ -203,7 +218,7 @@ class Any(Condition):
     @override
     def prove(self, scene: Scene) -> Proof | None:
         proofs = [proof for part in self.parts if (proof := part.prove(scene)) is not None]
-        return sum(proofs, Proof()) if proofs else None
+        return _joined(proofs) if proofs else None
 
     @override
     def concepts(self) -> frozenset[str]:
