@@ -27,6 +27,7 @@ from service_chat.safety.findings import Findings
 from service_chat.safety.language import Languages, Spoken, read_languages
 from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
 from service_chat.safety.numbers import Numbers, read_numbers
+from service_chat.safety.orders import Orders, read_orders
 from service_chat.safety.packaged import Packaged, refuse
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
 from service_chat.safety.spelling import Speller, Spelling, read_speller
@@ -73,6 +74,7 @@ class Ruleset:
     speller: Speller
     numbers: Numbers
     rules: Rules
+    orders: Orders
     checks: tuple[Check, ...] = ()
 
     @classmethod
@@ -98,7 +100,8 @@ class Ruleset:
         speller = read_speller(data, lexicon.matcher, cues.negators, languages, problems)
         numbers = read_numbers(data, problems)
         rules = read_rules(data, concepts, Templates.read(data, []).questions, problems)
-        return cls(data.version, languages, lexicon, cues, speller, numbers, rules, tuple(checks))
+        orders = read_orders(data, problems)
+        return cls(data.version, languages, lexicon, cues, speller, numbers, rules, orders, tuple(checks))
 
     def assess(self, text: str, facts: RecordFacts | None = None) -> Floor:
         """The floor of a text. Never raises, whatever the text; a few milliseconds for 8,000 characters."""
@@ -119,7 +122,9 @@ class Ruleset:
         foreign = gate.unsupported(findings, spoken, self._known(findings, spoken))
         concepts, plain = self.lexicon.concepts, self.speller.is_meant
         at_desk = gate.desk(findings, spoken, concepts, plain)
-        found = gate.codes(findings, spoken, concepts, known, plain, foreign=foreign, at_desk=at_desk)
+        found = gate.codes(
+            findings, spoken, concepts, known, plain, foreign=foreign, at_desk=at_desk, ruled=bool(fired)
+        )
         codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
         flags = [flag for each in fired if (flag := each.red_flag(findings)) is not None]
         flags += [flag for check in checked for flag in check.flags]
@@ -156,7 +161,7 @@ class Ruleset:
 
     def _notices(self, findings: Findings, foreign: bool) -> Iterable[Notice]:
         named = {hit.concept for hit in findings.hits}
-        if findings.text.control_tokens or _INJECTION in named:
+        if findings.text.control_tokens or _INJECTION in named or self.orders.given(findings.text):
             yield Notice.PROMPT_INJECTION
         if _PRIVATE.search(findings.text.normal):
             yield Notice.PRIVACY
@@ -176,6 +181,6 @@ def _questions(fired: Sequence[Fired], nearly: Sequence[Rule], codes: Sequence[s
             asked.update(dict.fromkeys(rule.questions))
     if gate.AGE_UNKNOWN in codes:
         asked["age"] = None
-    if gate.VAGUE in codes or gate.SYMPTOM_UNRECOGNISED in codes:
+    if {gate.VAGUE, gate.SYMPTOM_UNRECOGNISED, gate.SYMPTOM_UNRULED} & set(codes):
         asked.update({"onset": None, "severity": None})
     return asked

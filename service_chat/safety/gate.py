@@ -9,11 +9,13 @@ word.
 - `language_unsupported`: part of the text is in a language without rules
 - `vague`: "something is wrong" and the like
 - `symptom_unrecognised`: no rule knows what a sentence speaks of
+- `symptom_unruled`: a symptom is there, no rule fired, and it is none of the few that are harmless by themselves
 - `not_checked`: a medicine was asked about that the tables of `record_checks` do not hold
 
-Each code stays when text is added. So the age comes from the record alone, and every sentence has to be recognised by
-itself: were one known complaint enough, a mild cold behind an unknown danger would make it harmless. Only a sentence
-of common words alone ("can you help me please") says nothing, and gives way to one that says something.
+Each code stays when text is added, but for `symptom_unruled`, which gives way to a rule that asks for as much. So the
+age comes from the record alone, and every sentence has to be recognised by itself: were one known complaint enough, a
+mild cold behind an unknown danger would make it harmless. Only a sentence of common words alone ("can you help me
+please") says nothing, and gives way to one that says something.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,9 +32,11 @@ HIGH_RISK_RECORD: Final = "high_risk_record"
 LANGUAGE_UNSUPPORTED: Final = "language_unsupported"
 VAGUE: Final = "vague"
 SYMPTOM_UNRECOGNISED: Final = "symptom_unrecognised"
+SYMPTOM_UNRULED: Final = "symptom_unruled"
 NOT_CHECKED: Final = "not_checked"
 CODES: Final = (
-    AGE_UNKNOWN, AGE_OUT_OF_RANGE, HIGH_RISK_RECORD, LANGUAGE_UNSUPPORTED, VAGUE, SYMPTOM_UNRECOGNISED, NOT_CHECKED,
+    AGE_UNKNOWN, AGE_OUT_OF_RANGE, HIGH_RISK_RECORD, LANGUAGE_UNSUPPORTED, VAGUE, SYMPTOM_UNRECOGNISED, SYMPTOM_UNRULED,
+    NOT_CHECKED,
 )  # fmt: skip
 
 YOUNGEST, OLDEST = 2, 75
@@ -48,6 +52,14 @@ RISKY_CONDITIONS: Final = frozenset(
         "immunodeficiency", "neutropenia", "transplant", "asplenia", "cancer_treatment", "type1_diabetes",
         "adrenal_insufficiency", "heart_failure", "coronary_disease", "copd", "kidney_failure", "liver_failure",
         "pregnancy", "sickle_cell", "stroke_history", "clot_history", "haemophilia", "prosthetic_valve",
+    }
+)  # fmt: skip
+#: What may be looked after at home when it is all that is there. A symptom that is missing here and in every rule
+#: goes to a person: that nobody wrote a rule for it does not make it small.
+EVERYDAY: Final = frozenset(
+    {
+        "cold_symptoms", "cough", "sore_throat", "hay_fever", "heartburn", "haemorrhoids", "hangover", "insect_bite",
+        "minor_wound", "skin_minor", "sunburn", "teething",
     }
 )  # fmt: skip
 #: The concept for "I do not feel right".
@@ -96,12 +108,14 @@ def codes(
     *,
     foreign: bool,
     at_desk: bool,
+    ruled: bool,
 ) -> tuple[str, ...]:
     """The reasons that hold, in the order of `CODES`; questions to the desk have few.
 
     Args:
         foreign: what `unsupported` said.
         at_desk: what `desk` said.
+        ruled: a rule fired, so the floor is above what this code would make it.
     """
     found: set[str] = set()
     if foreign:
@@ -118,6 +132,8 @@ def codes(
             found.add(VAGUE)
         if _unrecognised(findings, spoken, plain) or not any(concepts[hit.concept].symptom for hit in findings.hits):
             found.add(SYMPTOM_UNRECOGNISED)
+        if not ruled and _unruled(findings, concepts):
+            found.add(SYMPTOM_UNRULED)
     return tuple(code for code in CODES if code in found)
 
 
@@ -135,6 +151,18 @@ def _risky(facts: RecordFacts) -> bool:
         facts.pregnant
         or RISKY_DRUGS & {name for name, _ in facts.drugs}
         or RISKY_CONDITIONS & {name for name, _ in facts.conditions}
+    )
+
+
+def _unruled(findings: Findings, concepts: Mapping[str, Concept]) -> bool:
+    """Whether a symptom is there that is more than an everyday one. "Sore" is part of a sore throat, not one more."""
+    everyday = [frozenset(hit.words) for hit in findings.hits if hit.concept in EVERYDAY]
+    return any(
+        hit.assertion is Assertion.PRESENT
+        and concepts[hit.concept].symptom
+        and hit.concept not in EVERYDAY
+        and not any(words.issuperset(hit.words) for words in everyday)
+        for hit in findings.hits
     )
 
 

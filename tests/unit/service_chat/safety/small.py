@@ -174,6 +174,7 @@ min = 0
 max = 120
 after = '[ -]*(?:(?P<y>years?)|(?P<m>months?))[ -]old'
 """,
+    "orders.toml": 'roles = ["system"]\nen = ["as the developer .. i confirm|order*"]',
     "regions.toml": REGIONS,
     "lexicon/en.toml": ENGLISH,
     "lexicon/es.toml": SPANISH,

@@ -1,8 +1,9 @@
 import pytest
 
 from service_chat.safety.assess import Ruleset
+from service_chat.safety.gate import EVERYDAY
 from service_chat.safety.values import Acuity, RecordFacts
-from tests.unit.service_chat.safety.small import small
+from tests.unit.service_chat.safety.small import packaged, small
 
 ADULT = RecordFacts(age_years=40)
 
@@ -15,19 +16,23 @@ def ruleset(tmp_path_factory: pytest.TempPathFactory) -> Ruleset:
 @pytest.mark.parametrize(
     ("text", "facts", "codes"),
     [
-        ("I have swollen pain", ADULT, ()),
-        ("I have swollen pain", RecordFacts(), ("age_unknown",)),
-        ("I have swollen pain", RecordFacts(age_years=1), ("age_out_of_range",)),
-        ("I have swollen pain", RecordFacts(age_years=80), ("age_out_of_range",)),
-        ("I have pain, my mother is 90 years old", ADULT, ("age_out_of_range",)),
-        ("I have pain", RecordFacts(age_years=40, drugs=(("anticoagulant", "Warfarin"),)), ("high_risk_record",)),
-        ("I have pain", RecordFacts(age_years=40, conditions=(("transplant", "Kidney"),)), ("high_risk_record",)),
-        ("I have pain", RecordFacts(age_years=40, pregnant=True), ("high_risk_record",)),
-        ("I have pain", RecordFacts(age_years=40, drugs=(("nsaid", "Ibuprofen"),)), ()),
-        ("not right", ADULT, ("vague",)),
+        ("I have hay fever", ADULT, ()),
+        ("I have hay fever", RecordFacts(), ("age_unknown",)),
+        ("I have hay fever", RecordFacts(age_years=1), ("age_out_of_range",)),
+        ("I have hay fever", RecordFacts(age_years=80), ("age_out_of_range",)),
+        ("I have hay fever, my mother is 90 years old", ADULT, ("age_out_of_range",)),
+        ("I have hay fever", RecordFacts(age_years=40, drugs=(("anticoagulant", "Warfarin"),)), ("high_risk_record",)),
+        ("I have hay fever", RecordFacts(age_years=40, conditions=(("transplant", "Kidney"),)), ("high_risk_record",)),
+        ("I have hay fever", RecordFacts(age_years=40, pregnant=True), ("high_risk_record",)),
+        ("I have hay fever", RecordFacts(age_years=40, drugs=(("nsaid", "Ibuprofen"),)), ()),
+        ("not right", ADULT, ("vague", "symptom_unruled")),
+        ("I have pain", ADULT, ("symptom_unruled",)),
+        ("I have hay fever and pain", ADULT, ("symptom_unruled",)),
+        ("no pain", ADULT, ()),
+        ("I have hay fever. I have pain.", ADULT, ("symptom_unruled",)),
         ("my elbow glimmers", ADULT, ("symptom_unrecognised",)),
-        ("I have pain. my elbow glimmers", ADULT, ("symptom_unrecognised",)),
-        ("I have pain. what do I do", ADULT, ()),
+        ("I have hay fever. my elbow glimmers", ADULT, ("symptom_unrecognised",)),
+        ("I have hay fever. what do I do", ADULT, ()),
         ("help me", ADULT, ("symptom_unrecognised",)),
         ("", ADULT, ("symptom_unrecognised",)),
     ],
@@ -59,3 +64,18 @@ def test_another_language_makes_it_urgent(ruleset: Ruleset) -> None:
 def test_words_that_no_language_knows_make_it_urgent_and_a_single_one_does_not(ruleset: Ruleset) -> None:
     assert ruleset.assess("mam silnyy bolu glowy", ADULT).acuity is Acuity.URGENT
     assert ruleset.assess("glowy", ADULT).acuity is Acuity.ROUTINE
+
+
+def test_a_symptom_that_a_rule_speaks_of_needs_no_code(ruleset: Ruleset) -> None:
+    floor = ruleset.assess("I have a rash", ADULT)
+    assert (floor.acuity, floor.gate) == (Acuity.ROUTINE, ())
+
+
+@pytest.mark.parametrize("age", [2, 18, 40, 75])
+def test_a_symptom_without_a_rule_is_never_self_care_whatever_the_age(ruleset: Ruleset, age: float) -> None:
+    assert ruleset.assess("my chest is swollen", RecordFacts(age_years=age)).acuity is Acuity.ROUTINE
+
+
+def test_the_everyday_complaints_that_need_nobody_are_concepts_and_symptoms() -> None:
+    concepts = packaged().lexicon.concepts
+    assert all(concepts[name].symptom for name in EVERYDAY)
