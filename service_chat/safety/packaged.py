@@ -43,6 +43,7 @@ class Packaged:
     def __init__(self, root: Traversable | None = None) -> None:
         self._root: Traversable = resources.files(__package__) / "data" if root is None else root
         self._digests: dict[str, str] = {}
+        self._known: dict[str, Table] = {}  #: files that are slow to read and that several rooms ask for
 
     def names(self, folder: str) -> list[str]:
         """Stems of the TOML files in a folder, sorted; empty when there is no such folder."""
@@ -53,6 +54,8 @@ class Packaged:
 
     def read(self, path: str, problems: list[str]) -> Table:
         """One file's table; empty, with a problem noted, when it is absent or no TOML."""
+        if path in self._known:
+            return self._known[path]
         try:
             content = (self._root / path).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -61,7 +64,11 @@ class Packaged:
         self._digests[path] = hashlib.sha256(content).hexdigest()
         try:
             text = content.decode("utf-8")
-            return _plain_lists(text) or tomllib.loads(text)
+            plain = _plain_lists(text)
+            if plain is not None:
+                return plain
+            found = self._known[path] = tomllib.loads(text)
+            return found
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
             problems.append(f"{path}: {wrong}")
             return {}
