@@ -103,7 +103,7 @@ class Rules:
             return Scene(by_concept, findings.readings, facts, pregnant)
 
         whole = scene(hits)
-        places: dict[str, list[Scene]] = {"text": [whole]}
+        places = {"text": _Places([whole])}
         fired: list[Fired] = []
         nearly: list[Rule] = []
         named = (self._naming[concept] for concept in whole.hits if concept in self._naming)
@@ -114,22 +114,33 @@ class Rules:
                     nearly.append(rule)
                 continue
             if rule.within not in places:
-                places[rule.within] = [scene(some) for some in _neighbourhoods(hits, rule.within)]
-            near = places[rule.within] if rule.concepts else [whole]
-            proof = next(
-                (
-                    proof
-                    for place in near
-                    if rule.wordless or not rule.concepts.isdisjoint(place.hits)
-                    if (proof := rule.when.prove(place)) is not None
-                ),
-                None,
-            )
+                places[rule.within] = _Places([scene(some) for some in _neighbourhoods(hits, rule.within)])
+            near = places[rule.within].of(rule) if rule.concepts else [whole]
+            proof = next((proof for place in near if (proof := rule.when.prove(place)) is not None), None)
             if proof is not None:
                 fired.append(Fired(rule, proof))
             elif rule.questions:
                 nearly.append(rule)
         return fired, nearly
+
+
+class _Places:
+    """The neighbourhoods of a text, by the concepts in them: a long text has a hundred, and a rule asks for few."""
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        self._scenes = scenes
+        self._naming: dict[str, list[int]] = defaultdict(list)
+        for at, scene in enumerate(scenes):
+            for concept in scene.hits:
+                self._naming[concept].append(at)
+
+    def of(self, rule: Rule) -> Sequence[Scene]:
+        """Those in which a rule could hold, in the order of the text."""
+        if rule.wordless:
+            return self._scenes
+        naming = self._naming
+        places = {at for concept in rule.concepts if concept in naming for at in naming[concept]}
+        return [self._scenes[at] for at in sorted(places)]
 
 
 def _neighbourhoods(hits: Sequence[Hit], within: str) -> Iterator[list[Hit]]:
