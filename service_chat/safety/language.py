@@ -78,6 +78,7 @@ class Languages:
         """
         self.supported = supported
         self.latin = tuple(language for language in sorted(supported & stop.keys()) if language != "ru")
+        self._latin = frozenset(self.latin)
         self._votes: dict[str, dict[str, float]] = {}
         for language, words in stop.items():
             for word in words:
@@ -106,11 +107,12 @@ class Languages:
         foreign: set[int] = set()
         silent: set[int] = set()
         guests: list[frozenset[str]] = []
+        marked = not text.original.isascii()
         read = 0  # in `text.normal`: the end of the sentence before
         total: Counter[str] = Counter()
         for sentence, words in enumerate(members):
             scores = self._scores(text, words)
-            if words:
+            if words and marked:
                 self._add_letters(scores, text.quote(read, text.ends[words[-1]]))
                 read = text.ends[words[-1]]
             ours = {language: score for language, score in scores.items() if language in self.supported}
@@ -136,8 +138,8 @@ class Languages:
                 likely = tuple(language for language in self.latin if language not in _ROMANISED)
             if only is not None:
                 searched, likely = {only}, (only,)
-            sure = best >= _SURE and sentence not in foreign
-            guests.append(frozenset(self.latin).intersection(searched).difference(likely) if sure else _NO_GUESTS)
+            sure = best >= _SURE and len(searched) > len(likely) and sentence not in foreign
+            guests.append(self._latin & (searched - set(likely)) if sure else _NO_GUESTS)
             tongues.append(tuple(sorted(searched & self.supported)))
             voices.append(likely)
             total.update({language: round(score * 1000) for language, score in scores.items()})
@@ -151,8 +153,6 @@ class Languages:
 
     def _add_letters(self, scores: dict[str, float], original: str) -> None:
         """What the marked letters of a sentence speak for, each once. In the original, since marks are folded away."""
-        if original.isascii():
-            return
         for letter in self._letters.keys() & set(unicodedata.normalize("NFC", original).lower()):
             for language, vote in self._letters[letter].items():
                 scores[language] = scores.get(language, 0.0) + vote

@@ -193,6 +193,16 @@ def test_german_is_read_alike_with_umlauts_and_with_two_letters_for_them(ruleset
         "Naninikip ang dibdib ko at hindi ako makahinga",
         "Mă doare pieptul și nu pot respira",
         "Bolí mě na hrudi a nemůžu dýchat",
+        "Mwanangu ana homa kali na anatapika",
+        "Boli me glava i imam temperaturu",
+        "Kaip man gauti gydytoja, skauda galva",
+        "Skauda krūtinę ir sunku kvėpuoti",
+        "Mwen gen doulè nan pwatrin",
+        "боли ме гърдите, не мога да дишам",
+        "дуже болить у грудях, не можу дихати",
+        "قفسه سینه‌ام درد می‌کند",
+        "سینے میں درد ہے",
+        "আমার বুকে ব্যথা",
     ],
 )
 def test_a_complaint_in_a_language_that_nobody_here_reads_is_seen_within_a_day(ruleset: Ruleset, text: str) -> None:
