@@ -61,7 +61,11 @@ SELF_HARM: Final = frozenset(
 )  # fmt: skip
 #: What was swallowed, and how much or when: of each a part, and it happened.
 _SWALLOWED: Final = frozenset({"took", "overdose", "poisoned", "medicine_substance", "poison_substance"})
+#: "An overdose last year and now another": with a word of today in the sentence these are of today.
+_ACTS: Final = SELF_HARM | {"took", "overdose", "poisoned"}
 _REALLY: Final = frozenset({"many_amount", "recent"})
+#: Concepts of illnesses that people name: of what is only felt nobody asks whether it runs in the family.
+_NAMED: Final = "_said"
 #: What relatives do to people is about the one who writes, however long ago.
 _VIOLENCE: Final = frozenset(
     {
@@ -233,7 +237,7 @@ class _Judge:
         for cue in self._cues["negation_before"].near(hit, _BEFORE[sign] + 4 * _LIST_ITEM):
             if self._inside_gap(cue, hit):
                 return True
-            if cue.first >= hit.first or not self._same_sentence(cue, hit):
+            if cue.first >= hit.first or not self._same_sentence(cue, hit) or self._goes_beyond(cue, hit):
                 continue
             if self._clauses[cue.last] >= self._clauses[hit.first]:
                 near = hit.first - cue.last - 1 <= _BEFORE[sign]
@@ -255,7 +259,7 @@ class _Judge:
     def _auxiliary(self, hit: Match) -> bool:
         """Whether a denied auxiliary stands right before a hit or one of its words: "the face isn't drooping"."""
         for cue in self._cues["auxiliary"].near(hit, 2):
-            if not self._same_sentence(cue, hit):
+            if not self._same_sentence(cue, hit) or self._goes_beyond(cue, hit):
                 continue
             after = cue.last + 1
             while any(light.first == after for light in self._cues["light"].within(after, after + 1)):
@@ -273,6 +277,11 @@ class _Judge:
     @staticmethod
     def _inside_gap(cue: Match, hit: Match) -> bool:
         return hit.first < cue.first and cue.last < hit.last and not set(cue.words) & set(hit.words)
+
+    def _goes_beyond(self, cue: Match, hit: Match) -> bool:
+        """Whether a hit begins beside a denial and ends over a comma: "not bleeding, it is gushing"."""
+        clauses = self._text.clauses
+        return clauses[hit.first] == clauses[cue.last] < clauses[hit.last]
 
     def _same_sentence(self, cue: Match, hit: Match) -> bool:
         return self._text.sentences[cue.last] == self._text.sentences[hit.first]
@@ -341,18 +350,20 @@ class _Judge:
             return False
         whole = range(bisect_left(self._text.sentences, sentence), bisect_left(self._text.sentences, sentence + 1))
         return bool(
-            self._cues["inherited"].within(whole.start, whole.stop)
+            (hit.payload.endswith(_NAMED) and self._cues["inherited"].within(whole.start, whole.stop))
             or any(self._cues[kind].within(start, end) for kind in ("ago", "past"))
             or self._at_an_age(hit)
         )
 
     def _was(self, after: int, hit: Match) -> bool:
         """Whether a word of the past leads to a hit, and nothing in the sentence says that it is of today."""
+        return self._cues["was"].any_in(after + 1, hit.last + 1) and not self._today(hit)
+
+    def _today(self, hit: Match) -> bool:
+        """Whether the hit's sentence has a word of today, in whatever clause."""
         sentence = self._text.sentences[hit.first]
         start, end = (bisect_left(self._text.sentences, at) for at in (sentence, sentence + 1))
-        return self._cues["was"].any_in(after + 1, hit.last + 1) and not any(
-            self._cues[kind].within(start, end) for kind in ("current", "now")
-        )
+        return any(self._cues[kind].within(start, end) for kind in ("current", "now"))
 
     def _starts_own(self, cue: Match) -> bool:
         """Whether a family cue goes on to what it speaks of, so that it says nothing of what stood before."""
@@ -379,7 +390,7 @@ class _Judge:
         return any(sentences[cue.first] == sentences[hit.first] for cue in self._cues["now"].near(hit, _LOOSE[0]))
 
     def _over(self, hit: Match) -> bool:
-        if hit.payload in LASTING:
+        if hit.payload in LASTING or (hit.payload in _ACTS and self._today(hit)):
             return False
         return self._at_an_age(hit) or any(
             not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit)

@@ -39,6 +39,8 @@ NOT_DENIED = [
     ("I never thought about killing myself before this week", "suicidal_thought"),
     ("isn't coughing up blood dangerous?", "cough_blood"),
     ("he isn't vomiting as much", "vomiting"),
+    ("I never wake up without a headache", "headache"),
+    ("it is not bleeding, it is gushing", "heavy_bleeding"),
 ]
 RELATIVES = [
     ("my grandmother had a stroke at 85", "stroke_said"),
@@ -59,6 +61,11 @@ ILL_NOW = [
     ("dad had a seizure at 45 mph", "seizure"),
     ("my gran fainted at 52 acacia road", "fainting"),
     ("my sister had a seizure at 30 weeks", "seizure"),
+    ("my mum fainted when she was in the shower", "fainting"),
+    ("my brother was stabbed when he was walking home", "stab_gunshot"),
+    ("my mother had a fall in the past hour", "fall"),
+    ("my dad had chest pain, is he at risk", "pain"),
+    ("my sister took an overdose last year and now another", "overdose"),
     ("my uncle had a stroke at 70 and his face is drooping", "face_droop"),
 ]
 
