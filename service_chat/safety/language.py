@@ -20,8 +20,8 @@ UNKNOWN: Final = "und"
 #: A runner-up with this share of the winner's votes is looked up as well: short sentences of neighbours look alike.
 _CLOSE = 0.6
 _FOREIGN_LEAD = 1.5
-#: A lead like this, with one undisputed word at least: other languages' short words in the sentence are chance.
-_SURE = 1.0
+#: So many votes, a word that four languages share: short words of languages that have few of them are chance.
+_SURE = 0.5
 #: What a letter says that one language of ours has, as much as a word; that several share; that none of ours has. Names
 #: keep their letters wherever they go, so no letter says more.
 _OWN_LETTER, _SHARED_LETTER, _STRANGE_LETTER = 1.0, 0.4, 0.7

@@ -72,6 +72,8 @@ GRAVE: dict[str, tuple[tuple[str, str, Acuity], ...]] = {
         ("ich habe Schmerzen in der Brust, die in den linken Arm ziehen", "cardiac", ED),
         ("Druck auf der Brust wie ein Schraubstock und kalter Schweiß", "cardiac", ED),
         ("ich kriege keine Luft", "breathing", ED),
+        ("ich will einfach nur noch sterben", "self_harm", ED),
+        ("ich moechte nicht mehr leben", "self_harm", SOON),
         ("mein Kind kann kaum atmen und hat blaue Lippen", "breathing", ED),
         ("meiner Oma hängt der Mundwinkel und sie spricht undeutlich", "stroke", ED),
         ("plötzlich ist mein rechter Arm taub und ich finde die Worte nicht", "stroke", ED),

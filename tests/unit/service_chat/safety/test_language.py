@@ -141,6 +141,7 @@ def test_small_words_that_hindi_shares_turn_no_sentence_into_hindi(ruleset: Rule
         ("Принимаю Nurofen, мои колени болят", Acuity.ROUTINE),
         ("У нас всё хорошо, спасибо", Acuity.ROUTINE),
         ("mam od wczoraj katar", Acuity.ROUTINE),
+        ("p\u00e9 de atleta", Acuity.ROUTINE),
         ("d\u00f3i o p\u00e9 desde ontem", Acuity.ROUTINE),
     ],
 )
