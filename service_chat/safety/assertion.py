@@ -24,26 +24,17 @@ transplant, a stent) is never over, and no "hypothetically" makes an overdose wi
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
+from service_chat.safety.cues import CUES, GRAMMAR, Cues, Row
 from service_chat.safety.findings import Hit
-from service_chat.safety.packaged import Packaged, table, texts
-from service_chat.safety.patterns import Match, Matcher, PatternError, add_all, parse
+from service_chat.safety.patterns import Match
 from service_chat.safety.spelling import exact
 from service_chat.safety.text import Text, is_sign
 from service_chat.safety.values import Assertion
 
-CUES: Final = (
-    "negation_before", "negation_after", "negation_never", "scope_end", "past", "family", "hypothetical", "idiom",
-    "denial_reported",
-)  # fmt: skip
 _TURNING: Final = (
     "negation_before", "negation_after", "past", "family", "hypothetical", "idiom", "auxiliary", "relative", "aged",
-)  # fmt: skip
-GRAMMAR: Final = (
-    "or", "restart", "stop", "current", "now", "undo", "auxiliary", "light", "ever", "compare", "relative", "was",
-    "ago", "aged", "goes_on", "inherited",
 )  # fmt: skip
 #: What is not over because it began years ago.
 LASTING: Final = frozenset(
@@ -82,46 +73,6 @@ _UNDONE = 5  #: words behind "I can't say" in which a denial denies nothing
 #: Languages that say their "if" behind what it is about.
 _CONDITION_LAST: Final = frozenset({"ja", "zh", "hi"})
 _LIST_COMMAS: Final = frozenset({",", "\u3001"})
-
-
-class Cues:
-    """The cues of every language, and the words that can begin a denial."""
-
-    def __init__(self, matcher: Matcher, negators: Mapping[str, frozenset[str]]) -> None:
-        self.matcher = matcher  #: payloads are the keys of the data files
-        self.negators = negators
-
-
-def read_cues(data: Packaged, problems: list[str]) -> Cues:
-    """The cues of every language that has a file, and the grammar."""
-    matcher = Matcher()
-    negators: dict[str, frozenset[str]] = {}
-    for language in data.names("cues"):
-        path = f"cues/{language}.toml"
-        file = data.read(path, problems)
-        problems.extend(f"{path}: {key}: is missing" for key in CUES if key not in file)
-        for key, patterns in file.items():
-            if key not in CUES:
-                problems.append(f"{path}: {key}: is no cue; there are {', '.join(CUES)}")
-                continue
-            add_all(matcher, language, texts(patterns), key, f"{path}: {key}", problems)
-        denying = [*texts(file.get("negation_before")), *texts(file.get("negation_after"))]
-        negators[language] = frozenset(word for pattern in denying for word in _beginnings(str(pattern), language))
-    path = "grammar.toml"
-    for language, sections in data.read(path, problems).items():
-        for key, patterns in table(sections).items():
-            if key not in GRAMMAR:
-                problems.append(f"{path}: {language}.{key}: is none of {', '.join(GRAMMAR)}")
-                continue
-            add_all(matcher, language, texts(patterns), key, f"{path}: {language}.{key}", problems)
-    matcher.seal()
-    return Cues(matcher, negators)
-
-
-def _beginnings(pattern: str, language: str) -> Iterator[str]:
-    with suppress(PatternError):  # noted by `add_all`
-        for places in parse(pattern, language):
-            yield from (option.strip("*") for option in places[0].options)
 
 
 def judge(text: Text, matches: Sequence[Match], cues: Cues, voices: Sequence[Sequence[str]]) -> tuple[Hit, ...]:
@@ -179,8 +130,8 @@ class _Judge:
                 return not any(word in owners for word in cue.words)
             return not any(owned.issuperset(cue.words) for owned in owners.get(cue.first, ()))
 
-        self._cues: Mapping[str, _Row] = {
-            kind: _Row(cue for cue in by_kind[kind] if not kind.startswith(("negation", "auxiliary")) or denies(cue))
+        self._cues: Mapping[str, Row] = {
+            kind: Row(cue for cue in by_kind[kind] if not kind.startswith(("negation", "auxiliary")) or denies(cue))
             for kind in (*CUES, *GRAMMAR)
         }
         self._real = _sentences_of_acts(text, matches)
@@ -448,24 +399,3 @@ def _sentences_of_acts(text: Text, matches: Sequence[Match]) -> frozenset[int]:
         for sentence, concepts in named.items()
         if not SELF_HARM.isdisjoint(concepts) or (concepts >= _REALLY and not _SWALLOWED.isdisjoint(concepts))
     )
-
-
-class _Row:
-    """Cues of one kind, in the order of the text."""
-
-    def __init__(self, cues: Iterable[Match]) -> None:
-        self._cues = sorted(cues, key=lambda cue: (cue.first, cue.last))
-        self._firsts = [cue.first for cue in self._cues]
-
-    def within(self, start: int, end: int) -> Sequence[Match]:
-        """Those that begin from one word up to, not including, another."""
-        return self._cues[bisect_left(self._firsts, start) : bisect_left(self._firsts, end)]
-
-    def near(self, hit: Match, reach: int) -> Sequence[Match]:
-        return self.within(hit.first - reach - 6, hit.last + reach + 1)
-
-    def any_in(self, start: int, end: int) -> bool:
-        return any(cue.last < end for cue in self.within(start, end))
-
-    def firsts_from(self, start: int) -> Sequence[int]:
-        return self._firsts[bisect_left(self._firsts, start) :]

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from service_chat.safety import gate
-from service_chat.safety.assertion import Cues, judge, read_cues
+from service_chat.safety.assertion import judge
+from service_chat.safety.cues import Cues, read_cues
 from service_chat.safety.findings import Findings
 from service_chat.safety.language import Languages, Spoken, read_languages
 from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
