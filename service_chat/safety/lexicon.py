@@ -95,12 +95,13 @@ class Lexicon:
         ]
 
     def _without_chance(self, text: Text, spoken: Spoken, forms: Forms, matches: list[Match]) -> list[Match]:
-        """Without what short words of other languages mean. Where one hid a match of the sentence's own, that comes."""
+        """Without what words of other languages mean by chance, and with what those hid of its own."""
         sentences = text.sentences
         chance = [
             match
             for match in matches
-            if match.language in spoken.guests[sentences[match.first]] and _is_chance(text, match.words)
+            if match.language in spoken.guests[sentences[match.first]]
+            and (_is_chance(text, match.words) or self._is_known(text, spoken, match))
         ]
         if not chance:
             return matches
@@ -115,6 +116,11 @@ class Lexicon:
             if match not in dropped:
                 kept.setdefault((match.payload, match.first, match.last), match)
         return sorted(kept.values(), key=lambda match: (match.first, match.last))
+
+    def _is_known(self, text: Text, spoken: Spoken, match: Match) -> bool:
+        """Whether it is one word that the sentence's own language has a use for: "molesta" is "bothers" in Spanish."""
+        word, voices = text.words[match.first], spoken.voices[text.sentences[match.first]]
+        return match.first == match.last and any(self.matcher.knows(word, voice) for voice in voices)
 
     def _hidden(self, match: Match, by: Match) -> bool:
         inside = by.first <= match.first and match.last <= by.last
