@@ -7,20 +7,27 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import ServiceProcess, running
-from tests.models.tiny_gguf import build_tiny_gguf
+from tests.models.tiny_gguf import build_tiny_gguf, form_of
 
 Start = Callable[[Mapping[str, str]], AbstractContextManager[ServiceProcess]]
 
 
 @pytest.fixture(scope="session")
 def scripted_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "script.gguf", "script")
+    """Fills in a triage's form."""
+    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "script.gguf", "script", form_of())
 
 
 @pytest.fixture(scope="session")
 def endless_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Writes until it is told to stop."""
     return build_tiny_gguf(tmp_path_factory.mktemp("models") / "random.gguf", "random")
+
+
+@pytest.fixture(scope="session")
+def slow_gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Takes seconds over a triage's form, whose end it can not put off for ever."""
+    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "slow.gguf", "slow")
 
 
 @pytest.fixture

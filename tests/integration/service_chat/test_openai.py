@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tests.integration.processes import ServiceProcess, descendants, eventually, running
 from tests.integration.service_chat.conftest import Start
-from tests.models.tiny_gguf import DEFAULT_REPLY
+from tests.models.tiny_gguf import DEFAULT_REPLY, build_tiny_gguf
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 
@@ -25,6 +25,17 @@ HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 def client_of(service: ServiceProcess) -> OpenAI:
     """It would try again by itself; here each refusal is to be seen."""
     return OpenAI(base_url=f"{service.url}/v1", api_key="unused", max_retries=0, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    """It says a sentence, where others fill in a form."""
+    home = tmp_path_factory.mktemp("chat")
+    path = build_tiny_gguf(home / "script.gguf", "script")
+    settings = {"GGUF_PATH": str(path), "ALLOWED_LLM_MODES": "mock"}
+    with running(("service_chat",), "CHAT_API_PORT", home, settings) as process:
+        process.until_ready()
+        yield process
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.processes import ServiceProcess
 from tests.integration.service_chat.conftest import Start
-from tests.models.tiny_gguf import DEFAULT_REPLY
+from tests.models.tiny_gguf import DEFAULT_RATIONALE
 
 OLD_KEYS = ["trace_id", "patient_mrn", "query", "llm_mode", "response", "inference_time_ms", "conversation_id"]
 QUESTION = {"patient_mrn": "P000123", "query": "Can I take ibuprofen?"}
@@ -42,7 +42,15 @@ def test_an_answer_begins_with_the_seven_keys_that_clients_know(service: Service
     assert answer.status_code == 200
     body = answer.json()
     assert list(body)[:7] == OLD_KEYS
-    assert body["response"] == DEFAULT_REPLY
+    assert DEFAULT_RATIONALE in body["response"]
+    assert body["response"].startswith(body["emergency_notice"])  # the rules' words come first
+    assert (body["acuity"], body["acuity_source"]) == ("urgent", "record")
+    assert {flag["code"] for flag in body["red_flags"]} >= {"allergy_conflict", "drug_interaction"}
+    assert all(flag["record"] and flag["source"].startswith("https://") for flag in body["red_flags"])
+    assert (body["language"], body["citations"], body["ungrounded_terms"]) == ("en", [], [])
+    assert body["next_steps"][-1] == "Ask before you take it."
+    assert "Since when does it hurt?" in body["questions"]
+    assert body["versions"]["rules"]
     assert (body["patient_mrn"], body["query"], body["llm_mode"]) == ("P000123", QUESTION["query"], "gguf")
     assert uuid.UUID(body["trace_id"]).version == 4
     assert answer.headers["x-request-id"] == body["trace_id"]
@@ -65,15 +73,76 @@ def test_a_trace_from_outside_is_continued(service: ServiceProcess) -> None:
 def test_a_stream_tells_what_happens_and_ends_with_the_same_answer(service: ServiceProcess) -> None:
     told = list(stream(service))
     names = [name for name, _ in told]
-    assert names[0] == "accepted"
+    assert names[:2] == ["accepted", "acuity"]
     assert names[-2:] == ["result", "done"]
     states = [data["state"] for name, data in told if name == "status"]
     assert states == sorted(states, key=["queued", "prefill", "generating"].index)
     assert {"queued", "prefill"} <= set(states)
     text = "".join(data["text"] for name, data in told if name == "delta")
     result = dict(told)["result"]
-    assert text == result["response"] == DEFAULT_REPLY
+    assert text == DEFAULT_RATIONALE
+    assert text in result["response"]
     assert set(result) == set(ask(service).json())
+
+
+def test_the_rules_are_heard_before_all_else_and_again_when_the_record_raises_them(service: ServiceProcess) -> None:
+    told = list(stream(service))
+    names = [name for name, _ in told]
+    heard = [data for name, data in told if name == "acuity"]
+    last = len(names) - 1 - names[::-1].index("acuity")
+    assert last < min(names.index(name) for name in ("status", "delta", "result"))
+    # The question alone is mild; beside an allergy and a blood thinner it is not.
+    assert [each["red_flags"] == [] for each in heard] == [True, False]
+    assert heard[0]["acuity"] != heard[1]["acuity"] == "urgent"
+    result = dict(told)["result"]
+    assert {key: result[key] for key in heard[1]} == heard[1]
+
+
+GRAVE = {
+    "emergency": "I have crushing chest pain and my left arm is numb.",
+    "self-harm": "I want to kill myself and I have the pills here.",
+    "violence": "My husband is abusing me.",
+}
+
+
+@pytest.mark.parametrize("query", GRAVE.values(), ids=GRAVE)
+def test_what_has_fixed_words_is_answered_without_a_model_or_a_record(service: ServiceProcess, query: str) -> None:
+    told = list(stream(service, query=query, patient_mrn="P999999"))
+    assert [name for name, _ in told] == ["accepted", "acuity", "result", "done"]
+    result = dict(told)["result"]
+    assert (result["usage"], result["degraded"], result["citations"]) == (None, [], [])
+    assert result["response"].startswith(dict(told)["acuity"]["emergency_notice"])
+
+
+def test_a_refusal_says_what_the_rules_found_and_a_plain_one_says_nothing_of_them(service: ServiceProcess) -> None:
+    urgent = ask(service, patient_mrn="P999999", query="I have had a severe headache since yesterday.")
+    assert urgent.status_code == 404
+    problem = urgent.json()
+    assert problem["acuity_floor"] == "urgent"
+    assert problem["red_flags"]
+    assert problem["emergency_notice"]
+    assert "acuity_floor" not in ask(service, patient_mrn="P999999", query="What now?").json()
+
+
+@pytest.mark.parametrize("model", ["slow", "endless"])
+@pytest.mark.parametrize("most", [16, 90])
+def test_a_model_that_would_go_on_ends_with_its_tokens_and_leaves_the_rules_answer(
+    start: Start, model: str, most: int, request: pytest.FixtureRequest
+) -> None:
+    """No form is whole within so few tokens of one letter each, and what is not whole counts as nothing."""
+    gguf = request.getfixturevalue(f"{model}_gguf")
+    with start({"GGUF_PATH": str(gguf), "GGUF_MAX_TOKENS": str(most)}) as service:
+        service.until_ready()
+        body = ask(service).json()
+        assert body["degraded"] == ["model_invalid"]
+        assert 0 < body["usage"]["completion_tokens"] <= most
+        assert body["usage"]["finish_reason"] in ("length", "repetition")
+        with service.client() as client:  # who does not wait gets what the rules and the record say
+            ruled = client.post("/triage", json=QUESTION, headers={"Prefer": "wait=0"}).json()
+        assert ruled["degraded"] == ["deadline"]
+        same = ("acuity", "acuity_source", "red_flags", "response", "next_steps", "questions", "citations")
+        assert {key: body[key] for key in same} == {key: ruled[key] for key in same}
+        assert body["acuity"] == "urgent"
 
 
 def test_the_record_of_the_patient_asked_about_reaches_the_model(service: ServiceProcess) -> None:
