@@ -22,9 +22,11 @@ def model_environment(scratch: Path) -> dict[str, str]:
     """
     if os.environ.get("GGUF_PATH") or os.environ.get("LLM_MODE"):
         return {}
-    from tests.models.tiny_gguf import build_tiny_gguf
+    from tests.models.tiny_gguf import build_tiny_gguf, form_of
 
-    model = build_tiny_gguf(scratch / "tiny.gguf", "script", reply="Drink water, rest, and call if it gets worse.")
+    # As grave as the profile's questions are beside any of its records: a form below what the rules hold is none.
+    reply = form_of("Drink water, rest, and call if it gets worse.", "urgent")
+    model = build_tiny_gguf(scratch / "tiny.gguf", "script", reply=reply)
     return {"GGUF_PATH": str(model)}
 
 

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 
 from inference_container.bundles.loader import load_bundle, open_inferencer
 from inference_container.defaults import default_bundle_path, default_data_path
 from inference_container.forecasting.messages import ForecastQuery
 from inference_container.routers.schemas import PredictAnswer
-from service_chat.routers.schemas import TriageAnswer
+from service_chat.routers.schemas import AcuityBody, TriageAnswer
 
 PATIENT = "P000123"
 QUERY = "I have had a sore knee since yesterday. Can I take ibuprofen with the medicines in my record?"
@@ -35,7 +36,7 @@ class TourFailed(Exception):
 
 
 def triage_tour(url: str, sha256: str, console: Console) -> None:
-    """Raises TourFailed unless the model with this hash wrote a non-empty answer for the patient asked about."""
+    """Raises TourFailed unless the model with this hash filled in its form for the patient asked about."""
     console.rule("POST /triage, as a stream of what happens")
     console.print(f"[bold]{PATIENT}[/bold] asks: {QUERY}\n")
     result: TriageAnswer | None = None
@@ -48,6 +49,12 @@ def triage_tour(url: str, sha256: str, console: Console) -> None:
                 console.print(f"[dim]{'reading':12} {progress}, {data.get('elapsed_ms', 0):.0f} ms[/dim]")
             case "status" if data.get("state") == "queued":
                 console.print(f"[dim]{'queued':12} position {data.get('position', 0)}[/dim]")
+            case "acuity":
+                console.print(f"[dim]{'the rules':12} at least[/dim] [bold]{data.get('acuity')}[/bold]")
+                for flag in understood(AcuityBody, json.dumps(data)).red_flags:
+                    console.print(f"[dim]{'':12} {escape(flag.label)}[/dim]")
+            case "status" if data.get("state") == "generating":
+                console.print(f"[dim]{'writing':12}[/dim] ", end="")
             case "delta":
                 console.print(data.get("text", ""), end="", markup=False, soft_wrap=True)
             case "result":
@@ -57,11 +64,13 @@ def triage_tour(url: str, sha256: str, console: Console) -> None:
     if result is None:
         raise TourFailed("the answer broke off before its result")
     check_triage(result, sha256)
+    console.print("\n")
+    console.print(Panel(escape(result.response), title=result.acuity, expand=False))
     usage, timings = result.usage, result.timings
     if usage is not None:
         read = f"{usage.prompt_tokens} tokens read in {timings.prefill_ms / 1000:.1f} s"
         written = f"{usage.completion_tokens} written in {timings.decode_ms / 1000:.1f} s"
-        console.print(f"\n\n[dim]{result.versions.model}: {read}, {written}[/dim]")
+        console.print(f"[dim]{result.versions.model}: {read}, {written}[/dim]")
     console.print(Panel(result.disclaimer, style="yellow", expand=False))
 
 
@@ -75,8 +84,10 @@ def check_triage(result: TriageAnswer, sha256: str) -> None:
         raise TourFailed(f"another model answered than the one chosen: its sha256 is {result.versions.model_sha256}")
     if result.degraded:
         raise TourFailed(f"the answer is degraded: {', '.join(result.degraded)}")
+    if result.usage is None or not result.usage.completion_tokens:
+        raise TourFailed("the model was not asked, or wrote nothing: the words are the rules' own")
     if not result.response.strip():
-        raise TourFailed("the model wrote nothing")
+        raise TourFailed("the answer has no text")
 
 
 def server_sent_events(url: str, body: dict[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import alive, descendants, eventually
-from tests.models.tiny_gguf import build_tiny_gguf
+from tests.models.tiny_gguf import build_tiny_gguf, form_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -24,7 +24,7 @@ REPLY = "Ask your pharmacist about the knee."
 
 @pytest.fixture(scope="module")
 def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "chosen.gguf", "script", reply=REPLY)
+    return build_tiny_gguf(tmp_path_factory.mktemp("models") / "chosen.gguf", "script", reply=form_of(REPLY))
 
 
 #: A runner in the background ignores Ctrl-C and hang-ups, its children inherit that, and the tour rightly leaves it so.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from inference_container.routers.schemas import PredictAnswer
 from scripts.tour import PATIENT, STEPS, TourFailed, check_forecast, check_triage, json_object, understood
-from service_chat.routers.schemas import TimingsMs, TriageAnswer, Versions
+from service_chat.routers.schemas import ContextBody, TimingsMs, TriageAnswer, Usage, Versions
 
 SHA256 = "a" * 64
 LAST = "2013-12-30T23:00:00Z"
@@ -23,17 +23,33 @@ def an_answer(**changes: object) -> TriageAnswer:
         inference_time_ms=1,
         conversation_id=None,
         job_id="a-job",
+        acuity="routine",
+        acuity_source="gate",
+        red_flags=[],
+        notices=[],
+        gate=["vague"],
+        next_steps=[],
+        questions=[],
+        citations=[],
+        emergency_notice=None,
+        ungrounded_terms=[],
+        language="en",
         disclaimer="Not a device.",
         degraded=[],
-        usage=None,
+        context=ContextBody(items=0, truncated=[]),
+        usage=usage(3),
         timings=TimingsMs(queue_ms=0, prefill_ms=0, decode_ms=1, total_ms=1),
-        versions=Versions(service="0", prompt="1", model="tiny.gguf", model_sha256=SHA256),
+        versions=versions(SHA256),
     )
     return good.model_copy(update=changes)
 
 
 def versions(sha256: str | None) -> Versions:
-    return Versions(service="0", prompt="1", model="tiny.gguf", model_sha256=sha256)
+    return Versions(service="0", prompt="1", rules="1", model="tiny.gguf", model_sha256=sha256, seed=None)
+
+
+def usage(written: int) -> Usage:
+    return Usage(prompt_tokens=9, cached_tokens=0, completion_tokens=written, finish_reason="stop")
 
 
 def a_forecast(begin: int = 0, steps: int = STEPS) -> list[dict[str, str | float]]:
@@ -50,7 +66,9 @@ def test_an_answer_of_the_chosen_model_for_the_patient_asked_about_passes() -> N
         ({"llm_mode": "mock"}, "mock engine"),
         ({"llm_mode": "remote"}, "remote engine"),
         ({"patient_mrn": "P000001"}, "for P000001"),
-        ({"response": " \n"}, "wrote nothing"),
+        ({"response": " \n"}, "no text"),
+        ({"usage": None}, "not asked"),
+        ({"usage": usage(0)}, "wrote nothing"),
         ({"degraded": ["model_unavailable"]}, "degraded: model_unavailable"),
         ({"versions": versions("b" * 64)}, "another model"),
         ({"versions": versions(None)}, "another model"),
