@@ -15,6 +15,16 @@ from inference_container.metrics import STAGES
 from inference_container.routers import request_head
 from inference_container.settings import InferenceSettings
 from service_chat.main import STATUS as CHAT
+from service_chat.routers.schemas import (
+    AcuityBody,
+    CitationBody,
+    ContextBody,
+    RedFlagBody,
+    TimingsMs,
+    TriageAnswer,
+    Usage,
+    Versions,
+)
 from serving.errors import SluiceError, every_error
 from serving.events import DECLARED
 from serving.http.problems import STATUS, status_of
@@ -118,6 +128,21 @@ def test_the_http_page_names_every_parameter_header_and_media_type_that_a_reques
 def test_the_stages_of_a_batch_are_told_by_their_names() -> None:
     assert {name for name in StageTimings._fields if f'"{name}"' not in page("http-api.md")} == set()
     assert {name for name in STAGES if f"`{name}`" not in page("operations.md")} == set()
+
+
+def test_the_triage_page_names_every_key_of_an_answer_and_every_event() -> None:
+    text = page("triage-api.md")
+    parts = (TriageAnswer, RedFlagBody, CitationBody, ContextBody, AcuityBody, Usage, TimingsMs, Versions)
+    keys = {name for part in parts for name in part.model_fields}
+    assert {name for name in keys if f"`{name}`" not in text} == set()
+    events = ("accepted", "acuity", "status", "delta", "result", "done", "error")
+    assert [cells[0] for cells in rows(text.split("## The stream")[1]) if cells[0] in events] == list(events)
+
+
+def test_the_triage_page_says_of_every_key_of_an_answer_what_it_is() -> None:
+    told = {cells[0] for cells in rows(page("triage-api.md").split("## The answer")[1])}
+    older = {"trace_id", "patient_mrn", "query", "llm_mode", "inference_time_ms", "conversation_id"}
+    assert set(TriageAnswer.model_fields) - older - told == set()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
