@@ -19,6 +19,8 @@ from tests.integration.processes import ServiceProcess, descendants, eventually,
 from tests.integration.service_chat.conftest import Start
 from tests.models.tiny_gguf import DEFAULT_REPLY, build_tiny_gguf
 
+#: Small, with room for what every triage's prompt begins with: a token a letter, in a tiny vocabulary.
+N_CTX = 2048
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 
 
@@ -49,7 +51,7 @@ def endless(endless_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A small context, one slot, room for one more: its model goes on for as long as it may."""
     settings = {
         "GGUF_PATH": str(endless_gguf),
-        "GGUF_N_CTX": "512",
+        "GGUF_N_CTX": str(N_CTX),
         "GGUF_MAX_TOKENS": "32",
         "GGUF_SLOTS": "1",
         "TRIAGE_QUEUE_MAXSIZE": "1",
@@ -247,16 +249,16 @@ def test_what_can_not_be_honoured_is_a_bad_request(client: OpenAI) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_prompt_that_does_not_fit_is_a_bad_request_with_its_counts(endless: ServiceProcess, stream: bool) -> None:
-    long: list[ChatCompletionMessageParam] = [{"role": "user", "content": "pain since the fever " * 300}]
+    long: list[ChatCompletionMessageParam] = [{"role": "user", "content": "pain since the fever " * N_CTX}]
     with client_of(endless) as client, pytest.raises(BadRequestError) as refused:
         client.chat.completions.create(model="default", messages=long, stream=stream)
     assert refused.value.code == "context_length_exceeded"
-    assert "maximum context length is 512 tokens" in refused.value.message
+    assert f"maximum context length is {N_CTX} tokens" in refused.value.message
 
 
 def test_an_answer_longer_than_the_context_is_a_bad_request(endless: ServiceProcess) -> None:
     with client_of(endless) as client, pytest.raises(BadRequestError) as refused:
-        client.chat.completions.create(model="default", messages=HELLO, max_tokens=512)
+        client.chat.completions.create(model="default", messages=HELLO, max_tokens=N_CTX)
     assert refused.value.param == "max_tokens"
 
 

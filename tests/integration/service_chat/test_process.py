@@ -47,14 +47,12 @@ def running_jobs(service: ServiceProcess) -> int:
     return int(service.get("/health/model").json()["running"])
 
 
-def endless(gguf: Path, **extra: str) -> dict[str, str]:
-    return {"GGUF_PATH": str(gguf), "GGUF_N_CTX": "8192", "GGUF_MAX_TOKENS": "8000", **extra}
+def lengthy(gguf: Path, **extra: str) -> dict[str, str]:
+    return {"GGUF_PATH": str(gguf), "GGUF_N_CTX": "8192", "GGUF_MAX_TOKENS": "4000", **extra}
 
 
-def test_health_never_fails_while_an_engine_is_killed_in_the_middle_of_an_answer(
-    start: Start, endless_gguf: Path
-) -> None:
-    with start(endless(endless_gguf)) as service:
+def test_health_never_fails_while_an_engine_is_killed_in_the_middle_of_an_answer(start: Start, slow_gguf: Path) -> None:
+    with start(lengthy(slow_gguf)) as service:
         service.until_ready()
         asking = Asking(service)
         eventually(lambda: running_jobs(service) == 1, 10)
@@ -78,8 +76,8 @@ def test_health_never_fails_while_an_engine_is_killed_in_the_middle_of_an_answer
         assert [e["reason"] for e in service.events("child_exited")] == ["killed by SIGKILL"]
 
 
-def test_kill_9_of_the_service_leaves_no_engine_behind(start: Start, endless_gguf: Path) -> None:
-    with start(endless(endless_gguf)) as service:
+def test_kill_9_of_the_service_leaves_no_engine_behind(start: Start, slow_gguf: Path) -> None:
+    with start(lengthy(slow_gguf)) as service:
         service.until_ready()
         Asking(service)
         eventually(lambda: running_jobs(service) == 1, 10)
@@ -177,8 +175,8 @@ def test_the_kill_switch_answers_from_the_record_and_is_ready(start: Start) -> N
         assert service.get("/health/model").json()["state"] == "disabled"
 
 
-def test_a_deadline_is_answered_from_the_record_and_frees_the_engine(start: Start, endless_gguf: Path) -> None:
-    with start(endless(endless_gguf, TRIAGE_DEADLINE_SECONDS="1.0")) as service:
+def test_a_deadline_is_answered_from_the_record_and_frees_the_engine(start: Start, slow_gguf: Path) -> None:
+    with start(lengthy(slow_gguf, TRIAGE_DEADLINE_SECONDS="1.0")) as service:
         service.until_ready()
         begun = time.monotonic()
         body = ask(service).json()
@@ -187,8 +185,8 @@ def test_a_deadline_is_answered_from_the_record_and_frees_the_engine(start: Star
         eventually(lambda: running_jobs(service) == 0, 3)
 
 
-def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, endless_gguf: Path) -> None:
-    settings = endless(endless_gguf, TRIAGE_QUEUE_MAXSIZE="1", GGUF_SLOTS="1", GGUF_MAX_TOKENS="600")
+def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, slow_gguf: Path) -> None:
+    settings = lengthy(slow_gguf, TRIAGE_QUEUE_MAXSIZE="1", GGUF_SLOTS="1", GGUF_MAX_TOKENS="600")
     with start(settings) as service:
         service.until_ready()
         first = Asking(service)
@@ -202,8 +200,8 @@ def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, endless_g
 
 
 @pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
-def test_a_caller_that_hangs_up_and_stays_away_stops_the_engine(start: Start, endless_gguf: Path, accept: str) -> None:
-    with start(endless(endless_gguf, TRIAGE_GRACE_SECONDS="0.3")) as service:
+def test_a_caller_that_hangs_up_and_stays_away_stops_the_engine(start: Start, slow_gguf: Path, accept: str) -> None:
+    with start(lengthy(slow_gguf, TRIAGE_GRACE_SECONDS="0.3")) as service:
         service.until_ready()
         with (
             contextlib.suppress(httpx.ReadTimeout),  # the plain answer sends nothing: this is the hang-up
@@ -218,8 +216,8 @@ def test_a_caller_that_hangs_up_and_stays_away_stops_the_engine(start: Start, en
         assert len(service.events("request_abandoned")) == 1
 
 
-def test_a_process_that_drains_says_so_to_probes_and_to_new_questions(start: Start, endless_gguf: Path) -> None:
-    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="4")) as service:
+def test_a_process_that_drains_says_so_to_probes_and_to_new_questions(start: Start, slow_gguf: Path) -> None:
+    with start(lengthy(slow_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="4")) as service:
         service.until_ready()
         asking = Asking(service)
         eventually(lambda: running_jobs(service) == 1, 10)
@@ -234,8 +232,8 @@ def test_a_process_that_drains_says_so_to_probes_and_to_new_questions(start: Sta
         assert service.process.wait(10) == 0
 
 
-def test_a_second_signal_ends_the_wait(start: Start, endless_gguf: Path) -> None:
-    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="30")) as service:
+def test_a_second_signal_ends_the_wait(start: Start, slow_gguf: Path) -> None:
+    with start(lengthy(slow_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="30")) as service:
         service.until_ready()
         Asking(service)
         eventually(lambda: running_jobs(service) == 1, 10)
@@ -249,19 +247,21 @@ def test_a_second_signal_ends_the_wait(start: Start, endless_gguf: Path) -> None
         assert time.monotonic() - begun < 15
 
 
-def test_sigterm_lets_a_running_answer_finish(start: Start, endless_gguf: Path) -> None:
-    settings = endless(endless_gguf, GGUF_MAX_TOKENS="400", GGUF_N_CTX="2048")
+def test_sigterm_lets_a_running_answer_finish(start: Start, slow_gguf: Path) -> None:
+    settings = lengthy(slow_gguf, GGUF_MAX_TOKENS="400")
     with start(settings) as service:
         service.until_ready()
         asking = Asking(service)
         eventually(lambda: running_jobs(service) == 1, 10)
         assert service.stop(signal.SIGTERM) == 0
         assert asking.answer().status_code == 200
-        assert asking.answer().json()["usage"]["completion_tokens"] == 400
+        body = asking.answer().json()
+        assert body["usage"]["completion_tokens"] == 400
+        assert body["degraded"] == ["model_invalid"]  # its form was not whole by then
 
 
-def test_an_answer_that_outlasts_the_grace_ends_in_a_problem_and_not_in_a_cut(start: Start, endless_gguf: Path) -> None:
-    with start(endless(endless_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="1")) as service:
+def test_an_answer_that_outlasts_the_grace_ends_in_a_problem_and_not_in_a_cut(start: Start, slow_gguf: Path) -> None:
+    with start(lengthy(slow_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="1")) as service:
         service.until_ready()
         asking = Asking(service)
         eventually(lambda: running_jobs(service) == 1, 10)
