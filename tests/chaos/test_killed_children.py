@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakes.weather import weather
 from tests.integration.processes import ServiceProcess, descendants, eventually, running
-from tests.models.tiny_gguf import build_tiny_gguf
+from tests.models.tiny_gguf import build_tiny_gguf, form_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -85,7 +85,7 @@ def test_forecast_workers_may_die_at_any_moment(tmp_path: Path) -> None:
 
 
 def test_the_chat_engine_may_die_at_any_moment(tmp_path: Path) -> None:
-    gguf = build_tiny_gguf(tmp_path / "script.gguf", "script")
+    gguf = build_tiny_gguf(tmp_path / "script.gguf", "script", form_of())
     body = {"patient_mrn": "P000123", "query": "Can I take ibuprofen?"}
     with running(("service_chat",), "CHAT_API_PORT", tmp_path, {"GGUF_PATH": str(gguf)}) as service:
         service.until_ready()
