@@ -138,7 +138,7 @@ class Consulting:
         form = answer_form([item.id for item in fitted.kept], floor.acuity, lengths)
         messages = answer_messages(fitted, floor.acuity, floor.language)
         chat = Chat(messages, self._drawn(matter.mode, form), scope=matter.scope)
-        words = LiveText(floor, fitted, self._guard.house.vocabulary)
+        words: LiveText | None = None  # made when there is something to filter: many who ask never get so far
         writing = False
         async with aclosing(lane.stream(chat, deadline)) as stream:
             async for event in stream:
@@ -151,6 +151,7 @@ class Consulting:
                         if not writing:
                             writing = True
                             yield Status("generating", tokens=tokens)
+                        words = words or LiveText(floor, fitted, self._guard.house.vocabulary)
                         if readable := words.feed(text):
                             yield Text(readable, tokens)
                     case Completion():
