@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from statistics import median
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,7 @@ async def test_the_largest_patient_is_read_within_two_seconds(real_server: RealS
     finally:
         await store.aclose()
     print(f"2,028 resources: {', '.join(f'{each:.2f} s' for each in took)}")  # noqa: T201  # a figure for the reader
-    # The best of five: what else the machine does is not the store's.
-    assert min(took) < 2
+    assert median(took) < 2
 
 
 async def test_what_was_added_a_moment_ago_is_read(real_server: RealServer) -> None:
