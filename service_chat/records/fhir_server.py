@@ -43,12 +43,12 @@ class Tokens(Protocol):
         ...
 
 
-class _Refused(DependencyFailed):
-    """With `upstream_status`; turned into DependencyFailed or into "there is nothing" before it leaves this room."""
+class _Refused(Exception):
+    """Any status but success; turned into DependencyFailed or into "there is nothing" before it leaves this room."""
 
-    @property
-    def status(self) -> int:
-        return int(self.details["upstream_status"])
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
 
 
 class FhirServer:
@@ -169,7 +169,7 @@ class FhirServer:
             async with self._client.stream(method, url, data=form, headers=headers) as response:
                 if not response.is_success:
                     # Its body may quote what was asked for.
-                    raise _Refused(upstream_status=response.status_code)
+                    raise _Refused(response.status_code)
                 return parse(await bounded(response))
         except httpx.HTTPError as error:
             raise DependencyFailed("The FHIR server did not answer.", reason=type(error).__name__) from None
