@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from statistics import median
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
