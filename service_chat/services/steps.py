@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from service_chat.engines.protocol import Completion
 from service_chat.safety.values import Floor
+from service_chat.services.caller import ANONYMOUS, Caller
 from service_chat.services.composed import Composed
 
 Stage = Literal["queued", "prefill", "generating"]
@@ -18,6 +19,7 @@ class Question:
     patient_mrn: str
     query: str
     llm_mode: str | None = None
+    caller: Caller = ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
