@@ -32,7 +32,7 @@ def floor_route(guard: Guard, shape: Shape) -> type[APIRoute]:
                 try:
                     return await handle(request)
                 except RequestValidationError as error:
-                    floor = guard.of_text(_query(error.body))
+                    floor = guard.of_text(guard.hear(_query(error.body)))
                     details = {"errors": describe_validation(error.errors()), **guard.told(floor)}
                     body = problem(422, "invalid_request", "The request does not fit the schema.", details)
                     return problem_response(body, shape)

@@ -54,6 +54,14 @@ class Checked:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What a text says, before anything is made of it."""
+
+    findings: Findings
+    spoken: Spoken
+
+
+@dataclass(frozen=True, slots=True)
 class Explained:
     """A floor with everything that led to it; for `check` and for tests."""
 
@@ -114,10 +122,18 @@ class Ruleset:
         Args:
             language: look the text up in this language only, whatever it is written in.
         """
-        known = facts or RecordFacts()
+        return self.judge(self.hear(text, language), facts)
+
+    def hear(self, text: str, language: str | None = None) -> Heard:
+        """What a text says, by itself: most of the work, and the same whatever the record will be."""
         words = read(text)
         spoken = self.languages.tell(words, language)
-        findings = self._find(words, spoken)
+        return Heard(self._find(words, spoken), spoken)
+
+    def judge(self, heard: Heard, facts: RecordFacts | None = None) -> Explained:
+        """What that comes to, with what is known of the patient by now."""
+        known = facts or RecordFacts()
+        findings, spoken = heard.findings, heard.spoken
         fired, nearly = self.rules.fired(findings, known)
         checked = [check(findings, known) for check in self.checks]
         foreign = gate.unsupported(findings, spoken, self._known(findings, spoken))

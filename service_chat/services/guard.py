@@ -7,7 +7,7 @@ What is decided here is decided before any model is asked and whatever becomes o
 from collections.abc import Mapping
 
 from service_chat.records.ports import PatientRecord
-from service_chat.safety.assess import Ruleset
+from service_chat.safety.assess import Heard, Ruleset
 from service_chat.safety.facts import facts_of
 from service_chat.safety.record_checks import Tables
 from service_chat.safety.templates import Templates
@@ -41,13 +41,17 @@ class Guard:
         """Of the rules: changes with every rule, word and table."""
         return f"{self._rules.version}-{self._tables.version}"
 
-    def of_text(self, query: str) -> Floor:
-        """What the question calls for by itself. Takes a few milliseconds."""
-        return self._rules.assess(query)
+    def hear(self, query: str) -> Heard:
+        """What a question says: read once, and judged with and without the record."""
+        return self._rules.hear(query)
 
-    def of_record(self, query: str, record: PatientRecord) -> Floor:
+    def of_text(self, heard: Heard) -> Floor:
+        """What the question calls for by itself."""
+        return self._rules.judge(heard).floor
+
+    def of_record(self, heard: Heard, record: PatientRecord) -> Floor:
         """What question and record call for together; never less than the question by itself."""
-        return self._rules.assess(query, facts_of(record, self._tables.facts))
+        return self._rules.judge(heard, facts_of(record, self._tables.facts)).floor
 
     def answer(
         self,

@@ -15,6 +15,7 @@ from service_chat import events
 from service_chat.engines.protocol import SamplingParams
 from service_chat.errors import ModeNotAllowed, PatientNotFound
 from service_chat.records.ports import PatientRecord, RecordStore
+from service_chat.safety.assess import Heard
 from service_chat.safety.values import Floor
 from service_chat.services.chat_lane import ChatLane
 from service_chat.services.consulting import Consulting, Matter
@@ -69,7 +70,8 @@ class Triage:
             ChildDied: The engine went away in the middle of the answer.
         """
         events.request_received()
-        floor = self._guard.of_text(question.query)
+        heard = self._guard.hear(question.query)
+        floor = self._guard.of_text(heard)
         try:
             mode = self._mode(question.llm_mode)
         except ModeNotAllowed as error:
@@ -82,7 +84,7 @@ class Triage:
                 place = self._place(mode, question.query, deadline)
             except SluiceError as refused:
                 refusal = refused
-        return self._steps(question, mode, floor, place, refusal, deadline)
+        return self._steps(question, mode, heard, floor, place, refusal, deadline)
 
     def _mode(self, named: str | None) -> str:
         mode = named or self._default_mode
@@ -103,12 +105,13 @@ class Triage:
         self,
         question: Question,
         mode: str,
+        heard: Heard,
         floor: Floor,
         place: AbstractContextManager[None],
         refusal: SluiceError | None,
         deadline: Deadline,
     ) -> AsyncGenerator[Step, None]:
-        query, begun = question.query, self._clock.monotonic()
+        begun = self._clock.monotonic()
 
         def at_once(held: Floor) -> Answer:
             """From the rules, in fixed words."""
@@ -121,7 +124,7 @@ class Triage:
                 yield at_once(floor)
                 return
             if refusal is not None:
-                floor = await self._last_look(question, floor)
+                floor = await self._last_look(question, heard, floor)
                 if not needs_no_model(floor):
                     raise refusal
                 yield self._assessed(floor)
@@ -129,7 +132,7 @@ class Triage:
                 return
             with place:
                 record = await deadline.bound(self._record(question.patient_mrn))
-            known, floor = floor, self._guard.of_record(query, record)
+            known, floor = floor, self._guard.of_record(heard, record)
             if floor.acuity > known.acuity or floor.flags != known.flags:
                 yield self._assessed(floor)
             if needs_no_model(floor):
@@ -146,14 +149,14 @@ class Triage:
     def _assessed(self, floor: Floor) -> Assessed:
         return Assessed(floor, self._guard.notice(floor))
 
-    async def _last_look(self, question: Question, floor: Floor) -> Floor:
+    async def _last_look(self, question: Question, heard: Heard, floor: Floor) -> Floor:
         """The floor with the record, if it can be had at once; else as it was."""
         try:
             async with asyncio.timeout(_LAST_LOOK_S):
                 record = await self._records.patient(question.patient_mrn)
         except (SluiceError, TimeoutError):
             return floor  # the refusal stands, and whatever is wrong with the record is not what it is about
-        return self._guard.of_record(question.query, record)
+        return self._guard.of_record(heard, record)
 
     def _matter(self, question: Question, mode: str, floor: Floor, record: PatientRecord) -> Matter:
         context = context_of(record)

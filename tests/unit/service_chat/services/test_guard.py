@@ -29,14 +29,14 @@ flags = st.builds(
     ],
 )
 def test_what_is_answered_in_fixed_words_needs_no_model(said: str) -> None:
-    floor = GUARD.of_text(said)
+    floor = GUARD.of_text(GUARD.hear(said))
     assert needs_no_model(floor)
     assert GUARD.notice(floor)
 
 
 @pytest.mark.parametrize("said", ["What now?", "I have had a severe headache since yesterday.", "Is my INR too high?"])
 def test_what_is_left_may_be_put_to_one(said: str) -> None:
-    assert not needs_no_model(GUARD.of_text(said))
+    assert not needs_no_model(GUARD.of_text(GUARD.hear(said)))
 
 
 @given(st.lists(flags, max_size=3), st.sampled_from(Acuity))
@@ -50,18 +50,20 @@ def test_a_model_is_never_needed_in_an_emergency_or_a_crisis_and_never_left_out_
 
 def test_the_record_adds_to_what_the_question_says_and_takes_nothing_away() -> None:
     query = "Can I take ibuprofen?"
-    alone, known = GUARD.of_text(query), GUARD.of_record(query, RECORD)
+    alone, known = GUARD.of_text(GUARD.hear(query)), GUARD.of_record(GUARD.hear(query), RECORD)
     unmedicated = replace(RECORD, medications=(), allergies=(), allergy_status=AllergyStatus.NONE_KNOWN)
     assert known.acuity > alone.acuity
     assert (
         known.acuity
-        > GUARD.of_record(query, replace(unmedicated, pregnancy=Pregnancy.NOT_PREGNANT, gestation_weeks=None)).acuity
+        > GUARD.of_record(
+            GUARD.hear(query), replace(unmedicated, pregnancy=Pregnancy.NOT_PREGNANT, gestation_weeks=None)
+        ).acuity
     )
     assert any("Warfarin" in item for flag in known.flags for item in flag.record)
 
 
 def test_an_error_tells_the_floor_each_kind_of_danger_once_and_the_notice() -> None:
-    floor = GUARD.of_text("I have crushing chest pain and my left arm is numb.")
+    floor = GUARD.of_text(GUARD.hear("I have crushing chest pain and my left arm is numb."))
     told = GUARD.told(floor)
     assert told["acuity_floor"] == floor.acuity.code
     assert told["emergency_notice"] == GUARD.notice(floor)
