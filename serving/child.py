@@ -15,102 +15,26 @@ import contextlib
 import contextvars
 import io
 import os
-import signal
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, Self, TypeVar, cast
+from dataclasses import replace
+from typing import Generic, Self, TypeVar
 
-from typing_extensions import override
-
-from serving import events
+from serving.child_exit import ChildExit, ChildListener, RestartPolicy, never_lived
 from serving.child_main import Channel, Heartbeat
+from serving.child_pipes import MessagePipe, StderrLines
 from serving.clock import Clock
-from serving.frames import FrameReader, encode
-from serving.logging import where
+from serving.frames import encode
 
 __all__ = ["Channel", "Child", "ChildExit", "ChildListener", "RestartPolicy"]
 
 A = TypeVar("A")
 
-#: Exit status of a child that was never there.
-_NEVER_LIVED = 256
-_STDERR_PIECE = 4096
 #: A timer that is so late says that this process was stopped, in seconds, and nothing about the child.
 _STOOD_STILL_S = 5.0
 #: How long a dead child's last lines are waited for.
 _LAST_LINES_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class RestartPolicy:
-    """How a dead child comes back. Waits double from `first_wait_s` to `max_wait_s`."""
-
-    first_wait_s: float = 0.1
-    max_wait_s: float = 10.0
-    #: A child that lived this long had started well: the waits begin anew.
-    healthy_after_s: float = 30.0
-    #: Silence (no message, no heartbeat) after which the child counts as hung and is killed; None: never.
-    silence_s: float | None = 60.0
-    #: Between the closed pipe and SIGKILL at the end.
-    grace_s: float = 5.0
-
-    def wait(self, failures: int) -> float:
-        """Seconds to wait before the start that follows `failures` deaths in a row (1 or more)."""
-        return min(self.max_wait_s, self.first_wait_s * 2.0 ** min(failures - 1, 60))
-
-
-@dataclass(frozen=True, slots=True)
-class ChildExit:
-    """How a child ended, in words an operator can use."""
-
-    pid: int
-    #: As the operating system gives it: negative for a signal.
-    code: int
-    #: Deaths in a row without a healthy life between them, this one included.
-    failures: int
-    hung: bool
-    stderr_tail: tuple[str, ...] = field(default=())
-
-    @property
-    def reason(self) -> str:
-        if self.hung:
-            return "no sign of life, killed"
-        if self.code == _NEVER_LIVED:
-            return f"could not be started: {self.stderr_tail[0]}"
-        if self.code < 0:
-            return f"killed by {_signal_name(-self.code)}"
-        return f"exited with status {self.code}"
-
-
-class ChildListener(Protocol):
-    """Who is told. All calls come on the event loop, in order."""
-
-    def on_start(self, pid: int) -> None: ...
-
-    def on_message(self, message: object) -> None: ...
-
-    def on_exit(self, ended: ChildExit) -> None: ...
-
-    def on_stderr(self, line: str) -> None: ...
-
-
-class _PipeEnd(asyncio.Protocol):
-    def __init__(self, deliver: Callable[[object], None]) -> None:
-        self._deliver = deliver
-        self._reader = FrameReader()
-        self.transport: asyncio.Transport | None = None
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class is one only in behaviour
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        for message in self._reader.feed(data):
-            self._deliver(message)
 
 
 class Child(Generic[A]):
@@ -190,13 +114,13 @@ class Child(Generic[A]):
             try:
                 ended = await self._live_once()
             except Exception as error:  # no process to be had, or a listener broke: either way the next one must start
-                ended = _never_lived(error)
+                ended = never_lived(error)
             lived = self._clock.monotonic() - born
             failures = 1 if self._forgiven or lived >= self._policy.healthy_after_s else failures + 1
             try:
                 self._listener.on_exit(replace(ended, failures=failures))
             except Exception as error:  # as above
-                _never_lived(error)
+                never_lived(error)
             await self._clock.sleep(self._policy.wait(failures))
 
     async def _live_once(self) -> ChildExit:
@@ -206,7 +130,7 @@ class Child(Generic[A]):
         # A pipe of our own, not asyncio's: that one calls a process dead only when everything that inherited its
         # standard error is gone too, so a child's own child could hide the death for hours.
         stderr_from, stderr_to = (io.FileIO(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
-        pipe, stderr = _PipeEnd(self._deliver), _StderrLines(self._listener.on_stderr)
+        pipe, stderr = MessagePipe(self._deliver), StderrLines(self._listener.on_stderr)
         try:
             await _to_its_end(self._begin((ours, pipe), (stderr_from, stderr), theirs, stderr_to))
             process = self._process
@@ -238,8 +162,8 @@ class Child(Generic[A]):
 
     async def _begin(
         self,
-        pipe: tuple[socket.socket, _PipeEnd],
-        stderr: tuple[io.FileIO, "_StderrLines"],
+        pipe: tuple[socket.socket, MessagePipe],
+        stderr: tuple[io.FileIO, StderrLines],
         their_pipe: socket.socket,
         their_stderr: io.FileIO,
     ) -> None:
@@ -292,41 +216,6 @@ class Child(Generic[A]):
                 self._last_sign = self._clock.monotonic()
 
 
-class _StderrLines(asyncio.Protocol):
-    """Standard error, line by line. A progress bar that never ends its line is cut into pieces, not waited for."""
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._rest = b""
-        self.tail: deque[str] = deque(maxlen=20)
-        self.transport: asyncio.ReadTransport | None = None
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.ReadTransport, transport)
-
-    @override
-    def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).replace(b"\r", b"\n").split(b"\n")
-        if len(self._rest) >= _STDERR_PIECE:
-            lines, self._rest = [*lines, self._rest], b""
-        for raw in lines:
-            self._line(raw)
-
-    @override
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._line(self._rest)
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def _line(self, raw: bytes) -> None:
-        line = raw.decode(errors="replace").strip()
-        if line:
-            self.tail.append(line)
-            self._tell(line)
-
-
 async def _to_its_end(work: Coroutine[None, None, None]) -> None:
     """Waits for `work`, and on a cancellation waits for it all the same: a spawn that is broken off in the middle
     leaves a process that nobody reaps and pipes that nobody closes."""
@@ -338,19 +227,6 @@ async def _to_its_end(work: Coroutine[None, None, None]) -> None:
         if not task.cancelled():
             task.exception()  # seen: nobody asks what became of it
         raise
-
-
-def _never_lived(error: Exception) -> ChildExit:
-    events.unexpected_error(error_type=type(error).__name__, at=where(error))
-    return ChildExit(0, _NEVER_LIVED, 0, False, (type(error).__name__,))
-
-
-def _signal_name(number: int) -> str:
-    """Real-time signals have no names of their own."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _import_path() -> dict[str, str]:

@@ -226,12 +226,6 @@ async def test_a_signal_to_the_whole_group_does_not_take_the_child_before_its_pa
         assert await seen.messages.get() == "echo: still here"
 
 
-def test_waits_double_up_to_the_limit() -> None:
-    policy = RestartPolicy(first_wait_s=0.1, max_wait_s=1.0)
-    assert [policy.wait(n) for n in range(1, 7)] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.0, 1.0])
-    assert policy.wait(10_000) == 1.0
-
-
 async def test_a_parent_that_stood_still_does_not_take_the_childs_silence_for_a_hang() -> None:
     seen, clock = Remembering(), ManualClock()
     policy = RestartPolicy(first_wait_s=0.01, silence_s=3.0, grace_s=1.0)
