@@ -11,7 +11,7 @@ would put a drug into a sentence that had none. Common misspellings of shorter n
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service_chat.safety.packaged import Packaged, Table, table, texts
 from service_chat.safety.spelling import distance
@@ -24,6 +24,8 @@ _STEM = 6
 _REPAIRED = 7
 #: Two slips are forgiven from this length on; longer than the other no name is; so much of a word is looked up.
 _LONG, _MOST, _HEAD = 9, 24, 6
+#: Single words whose meaning is remembered: records and answers use the same few thousand.
+_MOST_SEEN = 5_000
 #: Last letters that declension replaces, Latin and Cyrillic.
 _VOWELS = "aeo\u0430\u044f\u0435\u044b"
 #: Arabic words that grow onto the next one: and, the, for the, with the.
@@ -57,7 +59,7 @@ _Names = Mapping[str, Sequence[tuple[tuple[str, ...], str]]]
 
 @dataclass(frozen=True, slots=True)
 class DrugTable:
-    """All names and families. Made once at start; asking it never changes it."""
+    """All names and families. Made once at start; asking it changes no answer."""
 
     entries: Mapping[str, Entry]
     classes: frozenset[str]  #: every id that a rule may write behind `drug:`
@@ -69,6 +71,8 @@ class DrugTable:
     _not_taken: _Names
     _local: _Names
     _atc: tuple[tuple[str, str], ...]  #: code prefix, class; longest first
+    #: What words came to that are not listed as they stand: to find that out costs as much as the rest of a sentence.
+    _seen: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def read(cls, packaged: Packaged, problems: list[str]) -> "DrugTable":
@@ -116,7 +120,6 @@ class DrugTable:
     def find(self, words: Sequence[str]) -> tuple[Mention, ...]:
         """The drugs and families that these words name, in their order; the longest name wins."""
         found: list[Mention] = []
-        seen: dict[str, str | None] = {}
         at = 0
         while at < len(words):
             skipped = _longest(self._not_taken, words, at)
@@ -124,12 +127,7 @@ class DrugTable:
                 at += len(skipped[0])
                 continue
             match = _longest(self._names, words, at)
-            if match:
-                name: str | None = match[1]
-            else:
-                if words[at] not in seen:
-                    seen[words[at]] = self._inflected(words[at])
-                name = seen[words[at]]
+            name = match[1] if match else self._meant(words[at])
             length = len(match[0]) if match else 1
             if name is not None:
                 found.append(Mention(self.entries[name], at, at + length - 1, self._is_local(words, at, length)))
@@ -152,6 +150,13 @@ class DrugTable:
         # "hydrocortisone cream", "hydrocortisone 1 % cream", "cream with hydrocortisone"
         near = range(max(0, at - 2), min(len(words), at + length + 3))
         return any(_longest(self._local, words, place) for place in near)
+
+    def _meant(self, word: str) -> str | None:
+        if word not in self._seen:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen[word] = self._inflected(word)
+        return self._seen[word]
 
     def _inflected(self, word: str) -> str | None:
         """The entry that a word means without being listed so."""
