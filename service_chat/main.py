@@ -61,7 +61,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
             yield
 
     app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
-    rendering = Rendering(VERSION, runtime.guard.version, settings.llm_seed, STATUS, shape)
+    rendering = Rendering(VERSION, runtime.guard, settings.llm_seed, STATUS, shape)
     route = floor_route(runtime.guard, shape)
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
@@ -85,7 +85,7 @@ _OLD_SENTENCES = {
 
 
 #: What the rules found stands beside the predecessor's `detail`: its clients look at nothing else.
-_FLOOR = ("acuity_floor", "red_flags", "emergency_notice")
+_FLOOR = ("acuity_floor", "red_flags", "emergency_notice", "emergency_numbers")
 
 
 def compat_shape(problem: dict[str, Any]) -> dict[str, Any]:

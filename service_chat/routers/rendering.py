@@ -16,6 +16,7 @@ from service_chat.routers.schemas import (
     CitationBody,
     ContextBody,
     JobStatus,
+    PhoneNumberBody,
     ProblemBody,
     RedFlagBody,
     TimingsMs,
@@ -26,6 +27,7 @@ from service_chat.routers.schemas import (
 )
 from service_chat.safety.values import RedFlag
 from service_chat.services.event_log import Accepted, Done, Event, Failed
+from service_chat.services.guard import Guard
 from service_chat.services.job import Job
 from service_chat.services.prompts import PROMPT_VERSION
 from service_chat.services.steps import Answer, Assessed, Question, Status, Text
@@ -35,13 +37,13 @@ from serving.http.problems import STATUS, Shape, as_it_is, problem, status_of
 
 class Rendering:
     def __init__(
-        self, version: str, rules: str, seed: int | None, status: Mapping[type[SluiceError], int], shape: Shape
+        self, version: str, guard: Guard, seed: int | None, status: Mapping[type[SluiceError], int], shape: Shape
     ) -> None:
-        """`rules`: their version; `seed`: what text is drawn with.
+        """`guard`: asked for the rules' version and for numbers to call; `seed`: what text is drawn with.
 
         `status` extends the door's error table; `shape` may rewrite a problem in a stream, as it does elsewhere.
         """
-        self._version, self._rules, self._seed = version, rules, seed
+        self._version, self._guard, self._seed = version, guard, seed
         self._status, self._shape = {**STATUS, **status}, shape
 
     def answer(self, job: Job, answer: Answer) -> TriageAnswer:
@@ -73,6 +75,7 @@ class Rendering:
                 for item in composed.citations
             ],
             emergency_notice=composed.emergency_notice,
+            emergency_numbers=self._numbers(composed.emergency_notice),
             ungrounded_terms=list(composed.ungrounded_terms),
             language=composed.language,
             disclaimer=composed.disclaimer,
@@ -95,7 +98,7 @@ class Rendering:
             versions=Versions(
                 service=self._version,
                 prompt=PROMPT_VERSION,
-                rules=self._rules,
+                rules=self._guard.version,
                 model=answer.model,
                 model_sha256=answer.model_sha256,
                 seed=self._seed,
@@ -139,7 +142,7 @@ class Rendering:
             case Accepted(job_id=job_id, trace_id=trace_id):
                 return "accepted", {"job_id": job_id, "trace_id": trace_id}
             case Assessed():
-                return "acuity", _assessed(event.what).model_dump(mode="json")
+                return "acuity", self._assessed(event.what).model_dump(mode="json")
             case Status():
                 told = {name: value for name, value in asdict(event.what).items() if value is not None}
                 return "status", {**told, "elapsed_ms": event.at_ms}
@@ -153,6 +156,20 @@ class Rendering:
                 return "done", {}
             case _:
                 assert_never(event.what)
+
+    def _assessed(self, what: Assessed) -> AcuityBody:
+        floor = what.floor
+        return AcuityBody(
+            acuity=floor.acuity.code,
+            red_flags=[_red_flag(flag) for flag in floor.flags],
+            notices=[notice.value for notice in floor.notices],
+            emergency_notice=what.notice,
+            emergency_numbers=self._numbers(what.notice),
+            language=floor.language,
+        )
+
+    def _numbers(self, notice: str | None) -> list[PhoneNumberBody]:
+        return [PhoneNumberBody(label=each.label, number=each.number) for each in self._guard.numbers(notice)]
 
     def _problem(self, job: Job, error: SluiceError) -> dict[str, Any]:
         """With the trace of the request that began the job: whoever asks for it later has another one."""
@@ -169,15 +186,4 @@ def _red_flag(flag: RedFlag) -> RedFlagBody:
         evidence=list(flag.evidence),
         record=list(flag.record),
         source=flag.source,
-    )
-
-
-def _assessed(what: Assessed) -> AcuityBody:
-    floor = what.floor
-    return AcuityBody(
-        acuity=floor.acuity.code,
-        red_flags=[_red_flag(flag) for flag in floor.flags],
-        notices=[notice.value for notice in floor.notices],
-        emergency_notice=what.notice,
-        language=floor.language,
     )

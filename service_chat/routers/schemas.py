@@ -70,6 +70,13 @@ class ContextBody(BaseModel):
     truncated: list[str] = Field(description="Kinds of things that were left out for want of room.")
 
 
+class PhoneNumberBody(BaseModel):
+    """Whom an emergency notice says to call."""
+
+    label: str = Field(description="As the notice says it.", examples=["988 (Suicide & Crisis Lifeline)"])
+    number: str = Field(description="What a phone dials.", examples=["988"])
+
+
 class AcuityBody(BaseModel):
     """What the rules hold, before any model is asked: the `acuity` event."""
 
@@ -77,6 +84,7 @@ class AcuityBody(BaseModel):
     red_flags: list[RedFlagBody]
     notices: list[str]
     emergency_notice: str | None
+    emergency_numbers: list[PhoneNumberBody]
     language: str
 
 
@@ -100,6 +108,7 @@ class TriageAnswer(BaseModel):
     questions: list[str] = Field(description="What would have to be known to judge it better.")
     citations: list[CitationBody]
     emergency_notice: str | None = Field(description="Fixed words to show at once; null where no rule fired.")
+    emergency_numbers: list[PhoneNumberBody] = Field(description="The numbers that the notice names, to be linked.")
     ungrounded_terms: list[str] = Field(
         description="What a model wrote that neither record nor question names; it is cut."
     )

@@ -16,6 +16,8 @@ from service_chat.safety.values import Acuity, Notice
 ENGLISH: Final = "en"
 DEFAULT_REGION: Final = "EU"
 SECTIONS: Final = ("acuity", "crisis", "notice", "question")
+#: Digits of the shortest line for people in despair.
+_SHORTEST: Final = 3
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
 #: Sentences of every script, with what ends them.
 _SENTENCE = re.compile(r"[^.!?\u3002\uff01\uff1f\u0964\u061f]*(?:[.!?\u3002\uff01\uff1f\u0964\u061f]+\s*|$)")
@@ -28,6 +30,19 @@ class Region:
     code: str  #: ISO 3166 alpha-2, or EU
     emergency: str  #: a number that a phone can dial
     crisis: str | None  #: a line for people in despair, with its name
+
+    @property
+    def numbers(self) -> "tuple[PhoneNumber, ...]":
+        said = (self.emergency, *([self.crisis] if self.crisis is not None else []))
+        return tuple(PhoneNumber(label, _dialled(label)) for label in said)
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """A number to call, for who wants to link it."""
+
+    label: str  #: as fixed words say it, a line's name included
+    number: str  #: what a phone dials: digits
 
 
 class Templates:
@@ -95,6 +110,10 @@ class Templates:
     def question(self, code: str, language: str) -> str:
         return self._say("question", code, language, None)
 
+    def numbers(self, text: str, region: str | None) -> tuple[PhoneNumber, ...]:
+        """Those of the region that stand in `text`, which is one of ours, the emergency number first."""
+        return tuple(number for number in self.region(region).numbers if number.label in text)
+
     def _say(self, section: str, key: str, language: str, region: str | None) -> str:
         """
         Raises:
@@ -105,6 +124,10 @@ class Templates:
         if place.crisis is None and "{crisis}" in words:
             words = "".join(part for part in _SENTENCE.findall(words) if "{crisis}" not in part).strip()
         return words.replace("{number}", place.emergency).replace("{crisis}", place.crisis or "")
+
+
+def _dialled(label: str) -> str:
+    return "".join(sign for sign in label.split("(")[0] if sign in "0123456789")
 
 
 def _differences(language: str, section: str, own: Mapping[str, str], english: Mapping[str, str]) -> list[str]:
@@ -134,6 +157,8 @@ def _read_regions(file: Table, problems: list[str]) -> dict[str, Region]:
             continue
         if not values.get("source", "").startswith("https://"):
             problems.append(f"regions.toml: {code}: source is the https address of a public page")
+        if "crisis" in values and len(_dialled(values["crisis"])) < _SHORTEST:
+            problems.append(f"regions.toml: {code}: crisis begins with a number that a phone can dial")
         regions[code] = Region(code, values["emergency"], values.get("crisis"))
     if DEFAULT_REGION not in regions:
         problems.append(f"regions.toml: {DEFAULT_REGION}: is missing")

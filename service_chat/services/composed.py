@@ -5,12 +5,13 @@ the point: the acuity is settled first, by a join that no opinion can lower; fix
 come last, below them, and only those that are left when everything strange and everything soothing is taken out.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
 from service_chat.safety.gate import NOT_CHECKED
+from service_chat.safety.templates import PhoneNumber
 from service_chat.safety.values import Acuity, Flag, Floor, Notice, RedFlag
 from service_chat.services.answer_form import MOST_ENTRIES, ModelAnswer
 from service_chat.services.context import Context
@@ -34,6 +35,8 @@ class Words(Protocol):
     def notice(self, code: str, language: str, region: str, /) -> str: ...
 
     def question(self, code: str, language: str, /) -> str: ...
+
+    def numbers(self, text: str, region: str, /) -> Sequence[PhoneNumber]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ What is decided here is decided before any model is asked and whatever becomes o
 `composed` puts the answer together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from service_chat.records.ports import PatientRecord
 from service_chat.safety.assess import Heard, Ruleset
 from service_chat.safety.facts import facts_of
 from service_chat.safety.record_checks import Tables
-from service_chat.safety.templates import Templates
+from service_chat.safety.templates import PhoneNumber, Templates
 from service_chat.safety.values import Acuity, Floor
 from service_chat.services.answer_form import ModelAnswer
 from service_chat.services.composed import Composed, House, compose, emergency_notice
@@ -67,12 +68,21 @@ class Guard:
         """What must be said at once, in fixed words; None where no rule fired that is urgent or worse."""
         return emergency_notice(floor, self.house.words, self.house.region)
 
+    def numbers(self, notice: str | None) -> Sequence[PhoneNumber]:
+        """Whom a notice says to call."""
+        return self.house.words.numbers(notice, self.house.region) if notice is not None else ()
+
     def told(self, floor: Floor) -> Mapping[str, object]:
         """Members of a problem that is told instead of an answer. Empty where no rule fired."""
         if not floor.flags:
             return {}
-        flags = list(dict.fromkeys(flag.flag.value for flag in floor.flags))
-        return {"acuity_floor": floor.acuity.code, "red_flags": flags, "emergency_notice": self.notice(floor)}
+        notice = self.notice(floor)
+        return {
+            "acuity_floor": floor.acuity.code,
+            "red_flags": list(dict.fromkeys(flag.flag.value for flag in floor.flags)),
+            "emergency_notice": notice,
+            "emergency_numbers": [asdict(number) for number in self.numbers(notice)],
+        }
 
 
 def needs_no_model(floor: Floor) -> bool:

@@ -96,7 +96,7 @@ async def house(
     store = records or FakeRecords([RECORD])
     triage = Triage({"gguf": lane}, store, life, SamplingParams(), "gguf", GUARD, CLOCK)
     jobs = Jobs(triage.steps, JobPolicy(grace_s, 60, 100), CLOCK, metrics)
-    rendering = Rendering("0", GUARD.version, 7, STATUS, shape)
+    rendering = Rendering("0", GUARD, 7, STATUS, shape)
     app = FastAPI()
     app.include_router(triage_router(jobs, rendering, 10, CLOCK, floor_route(GUARD, shape)))
     app.include_router(jobs_router(jobs, rendering))

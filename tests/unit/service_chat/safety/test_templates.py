@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from service_chat.safety.packaged import RulesError
-from service_chat.safety.templates import Templates
+from service_chat.safety.templates import PhoneNumber, Templates
 from service_chat.safety.values import Acuity, Notice
 from tests.unit.service_chat.safety.small import REGIONS, TEMPLATES, data_in
 
@@ -41,6 +41,14 @@ def test_a_sentence_with_a_crisis_line_is_left_out_where_there_is_none(tmp_path:
     assert words.crisis("self_harm", "en", "XX") == "You are not alone. We are here."
 
 
+def test_the_numbers_that_a_text_names_can_be_dialled(tmp_path: Path) -> None:
+    words = templates(tmp_path)
+    both = words.acuity(Acuity.EMERGENCY_NOW, "en", "EU") + words.crisis("self_harm", "en", "EU")
+    assert words.numbers(both, "EU") == (PhoneNumber("112", "112"), PhoneNumber("116 123", "116123"))
+    assert words.numbers("We are here.", "EU") == ()
+    assert PhoneNumber("988 (Suicide & Crisis Lifeline)", "988") in Templates.load().region("US").numbers
+
+
 def test_notices_and_questions_have_words(tmp_path: Path) -> None:
     words = templates(tmp_path)
     assert words.notice(Notice.PRIVACY, "en", None) == "No names."
@@ -57,6 +65,7 @@ def test_notices_and_questions_have_words(tmp_path: Path) -> None:
         ({"templates/en.toml": TEMPLATES.replace('violence = "Is it safe?"', "")}, "crisis.violence: is missing"),
         ({"regions.toml": REGIONS.replace('"112"', '"call us"')}, "a phone can dial"),
         ({"regions.toml": REGIONS.replace("[EU]", "[YY]")}, "EU: is missing"),
+        ({"regions.toml": REGIONS.replace('"116 123"', '"a friend (116 123)"')}, "crisis begins with a number"),
         ({"regions.toml": REGIONS.replace("https://", "ftp://")}, "public page"),
     ],
 )

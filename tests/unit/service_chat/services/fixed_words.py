@@ -1,7 +1,10 @@
 """Words for tests of what puts answers together: each says which words it stands for."""
 
+from collections.abc import Sequence
+
 from typing_extensions import override
 
+from service_chat.safety.templates import PhoneNumber
 from service_chat.safety.values import Acuity
 from service_chat.services.composed import Words
 
@@ -22,3 +25,7 @@ class FixedWords(Words):
     @override
     def question(self, code: str, language: str, /) -> str:
         return f"<question {code}>"
+
+    @override
+    def numbers(self, text: str, region: str, /) -> Sequence[PhoneNumber]:
+        return [PhoneNumber(text, region)]

@@ -67,6 +67,7 @@ def test_an_error_tells_the_floor_each_kind_of_danger_once_and_the_notice() -> N
     told = GUARD.told(floor)
     assert told["acuity_floor"] == floor.acuity.code
     assert told["emergency_notice"] == GUARD.notice(floor)
+    assert told["emergency_numbers"] == [{"label": "911", "number": "911"}]
     codes = told["red_flags"]
     assert isinstance(codes, list)
     assert sorted(set(codes)) == sorted(codes)
