@@ -6,7 +6,7 @@ What a queue or a pool knows is read at scrape time; only outcomes and durations
 from collections.abc import Callable
 from typing import Literal
 
-from serving.admission import LaneStatistics
+from serving.lane_statistics import LaneStatistics
 from serving.loop_lag import LoopLag
 from serving.metrics import Metrics, Reading
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from serving.admission import LaneStatistics
+from serving.lane_statistics import LaneStatistics
 from serving.loop_lag import LoopLag
 from serving.metrics import Metrics, Reading
 

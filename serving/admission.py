@@ -8,131 +8,19 @@ its place.
 
 import asyncio
 import math
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from serving.alarms import Alarms
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded, Draining, InvalidInput, QueueFull, SluiceError
-from serving.pace import Pace, Shedding
+from serving.lane_statistics import LaneStatistics
+from serving.pace import Pace, Shedding, jittered
+from serving.ticket import Stage, Ticket
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket; no digit can be meant in a type
 R = TypeVar("R")
-
-
-def jittered(seconds: int) -> int:
-    """A whole number of seconds, the given one or up to half as many more, at least two.
-
-    A thousand callers told the same second would all come back in it.
-    """
-    return seconds + random.randint(0, max(2, seconds // 2))
-
-
-class _Stage(Enum):
-    WAITING = auto()
-    RUNNING = auto()
-    SETTLED = auto()
-
-
-class Ticket(Generic[I, R]):
-    """A place in a lane, and later the answer."""
-
-    __slots__ = (
-        *("_error", "_lane", "_stage", "_value", "_watchers", "admitted_at", "alarm_slot", "deadline", "item"),
-        *("size", "waited_s"),
-    )
-
-    def __init__(self, item: I, deadline: Deadline, lane: "BoundedQueue[I, R]", admitted_at: float, size: int) -> None:
-        self.item = item
-        self.deadline = deadline
-        self.admitted_at = admitted_at
-        self.size = size
-        self.waited_s = 0.0
-        self.alarm_slot = 0
-        self._lane = lane
-        self._stage = _Stage.WAITING
-        self._value: R | None = None
-        self._error: SluiceError | None = None
-        self._watchers: list[Callable[[], None]] | None = None
-
-    @property
-    def settled(self) -> bool:
-        return self._stage is _Stage.SETTLED
-
-    @property
-    def error(self) -> SluiceError | None:
-        """What it was settled with, if that was an error."""
-        return self._error
-
-    @property
-    def value(self) -> R:
-        """What it was settled with. Ask only a settled ticket without an error."""
-        return cast(R, self._value)
-
-    async def result(self) -> R:
-        """Waits for the outcome. A caller that is cancelled gives its place up.
-
-        Raises:
-            DeadlineExceeded: Nobody settled it in time.
-            SluiceError: What the work failed with.
-        """
-        if self._stage is not _Stage.SETTLED:
-            outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.when_settled(lambda: None if outcome.done() else outcome.set_result(None))
-            try:
-                await outcome
-            except asyncio.CancelledError:
-                self.fail(CallerGone())
-                raise
-        if self._error is not None:
-            raise self._error
-        return self.value
-
-    def settle(self, value: R) -> bool:
-        """False when the ticket was settled before; the value is then dropped."""
-        return self._lane._close(self, value, None)
-
-    def fail(self, error: SluiceError) -> bool:
-        """False when the ticket was settled before."""
-        return self._lane._close(self, None, error)
-
-    def ring(self) -> None:
-        """The deadline has passed."""
-        self.fail(DeadlineExceeded())
-
-    def when_settled(self, call: Callable[[], None]) -> None:
-        """`call` is made at once when the ticket settles, or now if it has."""
-        if self._stage is _Stage.SETTLED:
-            call()
-        elif self._watchers is None:
-            self._watchers = [call]
-        else:
-            self._watchers.append(call)
-
-
-@dataclass(frozen=True, slots=True)
-class LaneStatistics:
-    """How full a lane is, and what became of its tickets since the start."""
-
-    capacity: int
-    depth: int  #: tickets waiting
-    running: int
-    held_bytes: int  #: of all tickets that are not settled, and of bodies being read
-    admitted: int
-    rejected: int
-    completed: int
-    invalid: int  #: the caller's mistake
-    failed: int  #: ours
-    expired: int
-    abandoned: int  #: the caller hung up
-    oldest_wait_s: float
-    last_wait_s: float
-    total_wait_s: float
-    max_wait_s: float
 
 
 class BoundedQueue(Generic[I, R]):
@@ -154,6 +42,8 @@ class BoundedQueue(Generic[I, R]):
         self._waiting: dict[Ticket[I, R], None] = {}
         self._running: set[Ticket[I, R]] = set()
         self._held_bytes = 0
+        #: Bound once: each ticket gets it.
+        self._closer = self._close
         self._open = True
         self._arrived = asyncio.Event()
         self._freed = asyncio.Event()
@@ -204,7 +94,7 @@ class BoundedQueue(Generic[I, R]):
         """
         self.check_room(size, deadline.remaining())
         self._admitted += 1
-        ticket = Ticket(item, deadline, self, self._clock.monotonic(), size)
+        ticket = Ticket(item, deadline, self._closer, self._clock.monotonic(), size)
         self._held_bytes += size
         self._waiting[ticket] = None
         self._alarms.set(ticket, deadline.at)
@@ -265,7 +155,7 @@ class BoundedQueue(Generic[I, R]):
         while waiting and len(taken) < at_most:
             ticket = next(iter(waiting))
             del waiting[ticket]
-            ticket._stage = _Stage.RUNNING
+            ticket.stage = Stage.RUNNING
             self._running.add(ticket)
             ticket.waited_s = waited = now - ticket.admitted_at
             self._total_wait += waited
@@ -326,12 +216,12 @@ class BoundedQueue(Generic[I, R]):
             max_wait_s=self._max_wait,
         )
 
-    def _close(self, ticket: Ticket[I, R], value: R | None, error: SluiceError | None) -> bool:
+    def _close(self, ticket: Ticket[I, R], value: R, error: SluiceError | None) -> bool:
         """The one place where a ticket settles."""
-        stage = ticket._stage
-        if stage is _Stage.SETTLED:
+        stage = ticket.stage
+        if stage is Stage.SETTLED:
             return False
-        if stage is _Stage.RUNNING:
+        if stage is Stage.RUNNING:
             self._running.discard(ticket)
             if error is None or isinstance(error, InvalidInput):
                 self._pace.tick(busy=bool(self._waiting))
@@ -339,8 +229,8 @@ class BoundedQueue(Generic[I, R]):
                 self._pace.interrupt()
         else:
             del self._waiting[ticket]
-        ticket._stage = _Stage.SETTLED
-        ticket._value, ticket._error = value, error
+        ticket.stage = Stage.SETTLED
+        ticket.value, ticket.error = value, error
         self._held_bytes -= ticket.size
         self._alarms.unset(ticket)
         if error is None:
@@ -350,7 +240,7 @@ class BoundedQueue(Generic[I, R]):
         self._freed.set()
         if self.on_settled is not None:
             self.on_settled(ticket)
-        watchers, ticket._watchers = ticket._watchers, None
+        watchers, ticket.watchers = ticket.watchers, None
         for call in watchers or ():
             call()
         return True

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from serving import events
-from serving.admission import BoundedQueue, Ticket
+from serving.admission import BoundedQueue
 from serving.errors import DeadlineExceeded, SluiceError, WorkFailed
 from serving.logging import where
+from serving.ticket import Ticket
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket, as in serving.admission
 R = TypeVar("R")

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from serving.admission import BoundedQueue, Ticket
+from serving.admission import BoundedQueue
+from serving.ticket import Ticket
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket, as in serving.admission
 R = TypeVar("R")

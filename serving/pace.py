@@ -4,8 +4,17 @@
 """
 
 import math
+import random
 
 from serving.clock import Clock
+
+
+def jittered(seconds: int) -> int:
+    """A whole number of seconds, the given one or up to half as many more, at least two.
+
+    A thousand callers told the same second would all come back in it.
+    """
+    return seconds + random.randint(0, max(2, seconds // 2))
 
 
 class Pace:

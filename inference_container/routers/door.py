@@ -20,12 +20,12 @@ from inference_container.routers.request_head import Head, deadline_of, kind_of,
 from inference_container.services.lanes import ForecastAnswer, ForecastLane
 from inference_container.services.predict import Predict
 from serving import events
-from serving.admission import Ticket
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import CallerGone, SluiceError
 from serving.http.problems import problem, problem_response
 from serving.logging import where
+from serving.ticket import Ticket
 from serving.tracing import trace_from
 
 PATH = "/predict"

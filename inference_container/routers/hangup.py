@@ -9,8 +9,8 @@ from typing import Any
 
 from starlette.types import Receive
 
-from serving.admission import Ticket
 from serving.errors import CallerGone
+from serving.ticket import Ticket
 
 PATIENCE_S = 0.05
 

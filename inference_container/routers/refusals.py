@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from inference_container.services.lanes import ForecastLane
-from serving.admission import jittered
 from serving.clock import Clock
 from serving.encoding import dumps
 from serving.errors import QueueFull
 from serving.http.problems import MEDIA_TYPE, problem
+from serving.pace import jittered
 
 #: How long a set of refusals is used, seconds.
 _FRESH_S = 0.1

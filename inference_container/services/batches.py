@@ -14,9 +14,9 @@ from inference_container.forecasting.messages import ForecastQuery, ForecastRepl
 from inference_container.metrics import InferenceMetrics
 from inference_container.services.lanes import ForecastAnswer, Lanes
 from inference_container.services.ports import BatchOutcome, Predictor
-from serving.admission import Ticket
 from serving.clock import Clock
 from serving.errors import DeadlineExceeded, SluiceError, WorkFailed
+from serving.ticket import Ticket
 
 #: How many answers are written before the event loop looks round.
 _ANSWERS_A_TURN = 4

@@ -10,7 +10,6 @@ from inference_container.forecasting.messages import ForecastQuery
 from inference_container.metrics import InferenceMetrics, Outcome
 from inference_container.services.lanes import ForecastAnswer, ForecastLane, Lanes
 from inference_container.services.ports import Predictor
-from serving.admission import Ticket
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import (
@@ -25,6 +24,7 @@ from serving.errors import (
     SluiceError,
 )
 from serving.lifecycle import Lifecycle
+from serving.ticket import Ticket
 
 
 class Predict:

@@ -21,11 +21,14 @@ from service_chat.services.expected import Expected
 from service_chat.services.outlook import LaneOutlook, Outlook, Place
 from service_chat.services.readiness import given_up
 from service_chat.services.waiting import Forecast
-from serving.admission import BoundedQueue, LaneStatistics, Ticket, jittered
+from serving.admission import BoundedQueue
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
 from serving.errors import CallerGone, InvalidInput, NotReady, QueueFull, SluiceError, WorkFailed
+from serving.lane_statistics import LaneStatistics
+from serving.pace import jittered
+from serving.ticket import Ticket
 
 #: How often one who waits hears where it stands, in seconds. Callers are promised five, and timers are late.
 STATUS_EVERY_S = 4.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from service_chat.engines.protocol import Completion, Delta, Engine, Prefill, StreamEvent
 from service_chat.services.waiting import Experience, Forecast, Speed, Work, forecast
-from serving.admission import LaneStatistics
+from serving.lane_statistics import LaneStatistics
 
 
 @dataclass(slots=True, eq=False)

@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
-from serving.admission import BoundedQueue, Ticket
+from serving.admission import BoundedQueue
 from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.errors import DeadlineExceeded, Draining, QueueFull, SluiceError, WorkFailed
+from serving.ticket import Ticket
 from tests.fakes.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -47,28 +48,6 @@ async def test_take_waits_for_work() -> None:
     assert not taking.done()
     lane.try_admit(7, deadline)
     assert [t.item for t in await taking] == [7]
-
-
-async def test_a_caller_that_goes_away_frees_its_place_at_once() -> None:
-    lane, deadline = lane_of(1)
-    waiting = asyncio.create_task(lane.try_admit(1, deadline).result())
-    await asyncio.sleep(0)
-    assert lane.full
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert lane.depth == 0
-    lane.try_admit(2, deadline)
-
-
-async def test_a_ticket_that_nobody_settles_ends_with_its_deadline() -> None:
-    clock = SystemClock()
-    lane = Lane(1, clock)
-    ticket = lane.try_admit(1, Deadline.after(0.01, clock))
-    with pytest.raises(DeadlineExceeded):
-        await ticket.result()
-    assert lane.statistics().expired == 1
-    assert not ticket.settle("late")
 
 
 async def test_admit_waits_for_a_place() -> None:
@@ -143,14 +122,6 @@ async def test_a_batch_counts_as_many_settlements_and_not_as_many_instants() -> 
             ticket.settle("done")
     assert lane.depth == 72
     assert lane.retry_after_s() == 4  # 72 tickets at 20 a second
-
-
-async def test_a_ticket_that_nobody_asks_about_still_ends_with_its_deadline() -> None:
-    lane = Lane(1, SystemClock())
-    ticket = lane.try_admit(1, Deadline.after(0.01, SystemClock()))
-    await asyncio.sleep(0.05)
-    assert ticket.settled
-    assert lane.depth == 0
 
 
 async def test_a_stall_never_refuses_those_who_could_be_served_now() -> None:

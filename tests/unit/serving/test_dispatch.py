@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.admission import BoundedQueue, Ticket
+from serving.admission import BoundedQueue
 from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
 from serving.errors import DeadlineExceeded, InvalidInput, QueueFull, SluiceError, WorkFailed
+from serving.ticket import Ticket
 
 pytestmark = pytest.mark.anyio
 

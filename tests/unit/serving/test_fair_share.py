@@ -30,8 +30,8 @@ def fill(lane: Lane, count: int, clock: ManualClock, mark: int) -> None:
 def test_while_both_wait_each_gets_its_share(weight: float, batch: int) -> None:
     async def inside() -> None:
         share, (callers, claims), clock = lanes(weight, 1.0)
-        fill(callers, 8000, clock, 0)
-        fill(claims, 8000, clock, 1)
+        for mark, lane in enumerate((callers, claims)):
+            fill(lane, 100 * batch, clock, mark)  # more than it can lose: both wait to the end
         taken = [share.take_now(batch)[0].item for _ in range(100)]
         expected = 100 * weight / (weight + 1)
         assert abs(taken.count(0) - expected) <= 1

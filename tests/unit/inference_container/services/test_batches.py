@@ -11,10 +11,10 @@ from inference_container.forecasting.messages import ForecastQuery, ForecastRepl
 from inference_container.metrics import InferenceMetrics
 from inference_container.services.batches import BatchFeed
 from inference_container.services.lanes import ForecastAnswer, Lanes, make_lanes
-from serving.admission import Ticket
 from serving.clock import Clock, SystemClock
 from serving.deadline import Deadline
 from serving.errors import DeadlineExceeded, WorkFailed
+from serving.ticket import Ticket
 from tests.fakes.clock import ManualClock
 from tests.fakes.predictor import FakePredictor
 from tests.unit.until import until
