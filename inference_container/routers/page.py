@@ -11,27 +11,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
-from inference_container.page import INDEX, SAMPLE, Asset, load_assets, load_sample
+from inference_container.page import SAMPLE, load_assets, load_sample
 from inference_container.services.ports import ServedModel
-from serving.errors import NotFound, NotReady
-from serving.http.accept import prefers
+from serving.errors import NotReady
+from serving.http.page import INDEX, asset_response, assets_router, wants_page
 from serving.http.problems import declared
 
-#: Nothing from elsewhere, nothing inline, no frame around it: a column's name can not become a script here.
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        *("script-src 'self'", "style-src 'self'", "connect-src 'self'", "img-src 'self' data:"),
-        *("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"),
-    )
-)
-_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    # Kept, and asked about each time: an old script under a new page would fail in ways nobody can explain.
-    "Cache-Control": "no-cache",
-}
 _LINKS: Mapping[str, str] = {
     "docs": "/docs",
     "openapi": "/openapi.json",
@@ -128,9 +113,7 @@ class _Described(BaseModel):
 def page_router(served: Callable[[], ServedModel | None], version: str, build_version: str) -> APIRouter:
     """`served` is asked each time: which model answers may change. The page's files are read once, here."""
     router = APIRouter(tags=["page"])
-    assets, sample = dict(load_assets()), load_sample()
-    index = assets.pop(INDEX)
-    assets[SAMPLE] = sample.asset
+    assets, sample = load_assets(), load_sample()
 
     def card() -> ModelCard | None:
         model = served()
@@ -146,8 +129,8 @@ def page_router(served: Callable[[], ServedModel | None], version: str, build_ve
         responses={200: {"model": ServiceInfo, "content": {"text/html": {"schema": {"type": "string"}}}}},
     )
     async def root(request: Request) -> Response:
-        if prefers("text/html", "application/json", request.headers.getlist("accept")):
-            return _answer(request, index, {"Vary": "Accept"})
+        if wants_page(request):
+            return asset_response(request, assets[INDEX], {"Vary": "Accept"})
         info = ServiceInfo(version=version, build_version=build_version, model=card(), links=dict(_LINKS))
         return JSONResponse(info.model_dump(mode="json"), headers={"Vary": "Accept", "Cache-Control": "no-cache"})
 
@@ -158,12 +141,7 @@ def page_router(served: Callable[[], ServedModel | None], version: str, build_ve
             raise NotReady("There is no model yet: it is still loading, or there is none to load. /ready says which.")
         return found
 
-    @router.get("/page/{name}", include_in_schema=False)
-    async def asset(request: Request, name: str) -> Response:
-        if name not in assets:
-            raise NotFound("The page has no such file.")
-        return _answer(request, assets[name], {})
-
+    router.include_router(assets_router({**assets, SAMPLE: sample.asset}))
     return router
 
 
@@ -191,12 +169,3 @@ def _card(model: ServedModel, sample: str | None) -> ModelCard:
         metrics=told.metrics,
         sample=sample,
     )
-
-
-def _answer(request: Request, asset: Asset, more: Mapping[str, str]) -> Response:
-    """The file, or 304 for a caller that has it."""
-    headers = {**_HEADERS, **more, "ETag": asset.etag}
-    held = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if asset.etag in held or "*" in held:
-        return Response(status_code=304, headers=headers)
-    return Response(asset.body, media_type=asset.media_type, headers=headers)
