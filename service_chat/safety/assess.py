@@ -59,6 +59,7 @@ class Heard:
 
     findings: Findings
     spoken: Spoken
+    bearing: gate.Bearing
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,37 +129,34 @@ class Ruleset:
         """What a text says, by itself: most of the work, and the same whatever the record will be."""
         words = read(text)
         spoken = self.languages.tell(words, language)
-        return Heard(self._find(words, spoken), spoken)
+        findings = self._find(words, spoken)
+        known = self._known(findings, spoken)
+        return Heard(
+            findings, spoken, gate.bearing(findings, spoken, known, self.lexicon.concepts, self.speller.is_meant)
+        )
 
     def judge(self, heard: Heard, facts: RecordFacts | None = None) -> Explained:
         """What that comes to, with what is known of the patient by now."""
         known = facts or RecordFacts()
-        findings, spoken = heard.findings, heard.spoken
+        findings, bearing = heard.findings, heard.bearing
         fired, nearly = self.rules.fired(findings, known)
         checked = [check(findings, known) for check in self.checks]
-        foreign = gate.unsupported(findings, spoken, self._known(findings, spoken))
-        concepts, plain = self.lexicon.concepts, self.speller.is_meant
-        at_desk = gate.desk(findings, spoken, concepts, plain)
-        found = gate.codes(
-            findings, spoken, concepts, known, plain, foreign=foreign, at_desk=at_desk, ruled=bool(fired)
-        )
+        found = gate.codes(findings, bearing, self.lexicon.concepts, known, ruled=bool(fired))
         codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
         flags = [flag for each in fired if (flag := each.red_flag(findings)) is not None]
         flags += [flag for check in checked for flag in check.flags]
         acuity = max(
-            [gate.least(codes, foreign, at_desk)]
-            + [each.rule.acuity for each in fired]
-            + [flag.acuity for flag in flags]
+            [gate.least(codes, bearing)] + [each.rule.acuity for each in fired] + [flag.acuity for flag in flags]
         )
         floor = Floor(
             acuity=acuity,
             flags=tuple(sorted(flags, key=lambda flag: (-flag.acuity, flag.rule))),
-            notices=tuple(self._notices(findings, foreign)),
-            language=spoken.language,
+            notices=tuple(self._notices(findings, bearing.foreign)),
+            language=heard.spoken.language,
             gate=codes,
             questions=tuple(_questions(fired, nearly, codes, acuity))[:_MOST_QUESTIONS],
         )
-        return Explained(floor, findings, tuple(fired), tuple(nearly), spoken)
+        return Explained(floor, findings, tuple(fired), tuple(nearly), heard.spoken)
 
     def _find(self, text: Text, spoken: Spoken) -> Findings:
         spelling = Spelling(self.speller, frozenset().union(*spoken.voices))

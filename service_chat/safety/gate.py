@@ -19,6 +19,7 @@ please") says nothing, and gives way to one that says something.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from service_chat.safety.findings import Findings, Hit
@@ -74,12 +75,28 @@ _STRANGE = 4
 _SPEAKS = 2
 
 
-def unsupported(findings: Findings, spoken: Spoken, known: frozenset[int]) -> bool:
-    """Whether some sentence of more than a word is in no language of ours.
+@dataclass(frozen=True, slots=True)
+class Bearing:
+    """What kind of text it is, whoever wrote it."""
 
+    foreign: bool  #: some sentence is in no language of ours
+    at_desk: bool  #: it is about papers and appointments only
+    unrecognised: bool  #: some sentence says something that nothing of ours knows
+
+
+def bearing(
+    findings: Findings, spoken: Spoken, known: frozenset[int], concepts: Mapping[str, Concept], plain: Plain
+) -> Bearing:
+    """
     Args:
         known: words of the text that some lexicon knows.
     """
+    unrecognised = _unrecognised(findings, spoken, plain)
+    return Bearing(_foreign(findings, spoken, known), not unrecognised and _desk(findings, concepts), unrecognised)
+
+
+def _foreign(findings: Findings, spoken: Spoken, known: frozenset[int]) -> bool:
+    """Whether some sentence of more than a word is in no language of ours."""
     for sentence, words in enumerate(spoken.members):
         if sentence in spoken.foreign and sum(len(findings.text.words[at]) > 1 for at in words) >= _SPEAKS:
             return True
@@ -91,36 +108,26 @@ def unsupported(findings: Findings, spoken: Spoken, known: frozenset[int]) -> bo
     return False
 
 
-def desk(findings: Findings, spoken: Spoken, concepts: Mapping[str, Concept], plain: Plain) -> bool:
-    """Whether a text is about papers and appointments only: it names some, no symptom, and every sentence is known."""
+def _desk(findings: Findings, concepts: Mapping[str, Concept]) -> bool:
+    """Whether a text names papers or appointments, and no symptom."""
     meant = [hit for hit in findings.hits if hit.assertion is not Assertion.IDIOM]
     papers = any(concepts[hit.concept].admin or hit.concept == OUT_OF_SCOPE for hit in meant)
     bodily = any(concepts[hit.concept].symptom for hit in meant)
-    return papers and not bodily and not _unrecognised(findings, spoken, plain)
+    return papers and not bodily
 
 
 def codes(
-    findings: Findings,
-    spoken: Spoken,
-    concepts: Mapping[str, Concept],
-    facts: RecordFacts,
-    plain: Plain,
-    *,
-    foreign: bool,
-    at_desk: bool,
-    ruled: bool,
+    findings: Findings, bearing: Bearing, concepts: Mapping[str, Concept], facts: RecordFacts, *, ruled: bool
 ) -> tuple[str, ...]:
     """The reasons that hold, in the order of `CODES`; questions to the desk have few.
 
     Args:
-        foreign: what `unsupported` said.
-        at_desk: what `desk` said.
         ruled: a rule fired, so the floor is above what this code would make it.
     """
     found: set[str] = set()
-    if foreign:
+    if bearing.foreign:
         found.add(LANGUAGE_UNSUPPORTED)
-    if not at_desk:
+    if not bearing.at_desk:
         if facts.age_years is None:
             found.add(AGE_UNKNOWN)
         ages = [*findings.values("age_years"), *([] if facts.age_years is None else [facts.age_years])]
@@ -130,20 +137,20 @@ def codes(
             found.add(HIGH_RISK_RECORD)
         if any(hit.concept == UNWELL for hit in findings.hits):
             found.add(VAGUE)
-        if _unrecognised(findings, spoken, plain) or not any(concepts[hit.concept].symptom for hit in findings.hits):
+        if bearing.unrecognised or not any(concepts[hit.concept].symptom for hit in findings.hits):
             found.add(SYMPTOM_UNRECOGNISED)
         if not ruled and _unruled(findings, concepts):
             found.add(SYMPTOM_UNRULED)
     return tuple(code for code in CODES if code in found)
 
 
-def least(gate: tuple[str, ...], foreign: bool, at_desk: bool) -> Acuity:
+def least(gate: tuple[str, ...], bearing: Bearing) -> Acuity:
     """The floor when no rule fired."""
-    if foreign:
+    if bearing.foreign:
         return Acuity.URGENT  # nobody here can tell what it says
     if gate:
         return Acuity.ROUTINE
-    return Acuity.INFORMATIONAL if at_desk else Acuity.SELF_CARE
+    return Acuity.INFORMATIONAL if bearing.at_desk else Acuity.SELF_CARE
 
 
 def _risky(facts: RecordFacts) -> bool:

@@ -11,74 +11,25 @@ the floor; whether a drug counts as new to the patient is told by the text ("my 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final
 
 from service_chat.safety.assess import Checked
 from service_chat.safety.drugs import DrugTable
-from service_chat.safety.facts import FactTables, Kinds
+from service_chat.safety.facts import FactTables
 from service_chat.safety.findings import Findings, quotes
 from service_chat.safety.gate import NOT_CHECKED
-from service_chat.safety.packaged import Packaged, Table, refuse, table, texts
-from service_chat.safety.talk import Drug, Mode, Talk, TalkTable
+from service_chat.safety.hazards import Hazard, HazardFile, Severity
+from service_chat.safety.kinds import Kinds
+from service_chat.safety.packaged import Packaged, refuse, table, texts
+from service_chat.safety.parties import Party, recorded, spoken
+from service_chat.safety.talk import Mode, Talk, TalkTable
 from service_chat.safety.values import Acuity, Flag, RecordFacts, RedFlag
 
-_ACUITIES: Final[Mapping[str, Acuity]] = {acuity.code: acuity for acuity in Acuity}
 #: The class by which `facts` marks an allergy with a grave reaction.
 _SEVERE: Final = "severe"
-
-
-@dataclass(frozen=True, slots=True)
-class Severity:
-    asked: Acuity
-    taken: Acuity
-    signs: Acuity  #: a watched sign stands beside it
-
-    @property
-    def dangerous(self) -> bool:
-        """Whether having taken it is an emergency before any sign."""
-        return self.taken >= Acuity.EMERGENCY
-
-
-@dataclass(frozen=True, slots=True)
-class Hazard:
-    """One line of the table."""
-
-    rule: str  #: its id and version
-    flag: Flag
-    severity: Severity
-    watch: tuple[str, ...]  #: concepts that would be the harm itself
-    label: str
-    source: str
-    one: frozenset[str]  #: drugs or families
-    other: frozenset[str]  #: drugs or families; conditions for a caution
-    spared: frozenset[str] = frozenset()  #: drugs of `one` that it does not mean
-    also: frozenset[str] = frozenset()  #: a third family that must be there
-    under_years: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Party:
-    """One of two drugs that meet."""
-
-    classes: frozenset[str]
-    substances: frozenset[str]
-    id: str
-    mode: Mode
-    own: bool
-    shown: str
-    recorded: bool
-
-    def is_one_of(self, families: frozenset[str]) -> bool:
-        return not self.classes.isdisjoint(families)
-
-    def same_as(self, other: "Party") -> bool:
-        """Whether both may be one thing: a shared substance, or a family and a drug of it."""
-        if self.substances and other.substances:
-            return not self.substances.isdisjoint(other.substances)
-        return self.id in other.classes or other.id in self.classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +64,7 @@ class Tables:
     def read(cls, packaged: Packaged, problems: list[str]) -> "Tables":
         """What can be read; what can not goes to `problems`, one sentence each."""
         drugs, kinds = DrugTable.read(packaged, problems), Kinds.read(packaged, problems)
-        file = _File(packaged.read("interactions.toml", problems), drugs, kinds, problems)
+        file = HazardFile(packaged.read("interactions.toml", problems), drugs, kinds, problems)
         allergy = table(file.raw.get("allergy"))
         casual = table(packaged.read("drugs.toml", problems).get("casual"))
         return cls(
@@ -164,30 +115,34 @@ class _Case:
         self._facts = facts
         self._talk = talk
         self._tables = tables
-        self._spoken = tuple(_party(drug) for drug in talk.drugs)
+        self._spoken = tuple(spoken(drug) for drug in talk.drugs)
         # A text of nothing but drugs must not cost the square of its length: one drug said alike is one party.
         self._distinct = tuple({(party.id, party.mode, party.own): party for party in reversed(self._spoken)}.values())[
             ::-1
         ]
-        self._recorded = tuple(_recorded(facts, tables.drugs))
+        self._recorded = tuple(recorded(facts, tables.drugs))
 
     def interactions(self) -> Iterator[RedFlag]:
         parties = (*self._distinct, *self._recorded)
+        here = frozenset().union(*(party.classes for party in parties))
         for pair in self._tables.pairs:
+            if pair.one.isdisjoint(here) or pair.other.isdisjoint(here):
+                continue
             left = [party for party in parties if party.is_one_of(pair.one)]
-            right = [party for party in parties if party.is_one_of(pair.other)] if left else []
+            right = [party for party in parties if party.is_one_of(pair.other)]
             for a, b in product(left, right):
                 one, other = (b, a) if a.recorded else (a, b)
                 if not one.recorded and not one.same_as(other):
                     yield from self._met(pair, one, other)
 
     def cautions(self) -> Iterator[RedFlag]:
-        conditions = self._conditions()
+        conditions: list[tuple[str, str]] | None = None
         ages = [*self._findings.values("age_years"), *_known(self._facts.age_years)]
         for one in self._distinct:
             for caution in self._tables.cautions:
                 if not one.is_one_of(caution.one) or not one.classes.isdisjoint(caution.spared):
                     continue
+                conditions = self._conditions() if conditions is None else conditions
                 shown = [display for name, display in conditions if name in caution.other]
                 young = caution.under_years is not None and any(age < caution.under_years for age in ages)
                 if caution.also:
@@ -292,87 +247,5 @@ def _joined(one: RedFlag, other: RedFlag) -> RedFlag:
     )
 
 
-def _party(drug: Drug) -> Party:
-    return Party(drug.classes, frozenset(drug.substances), drug.id, drug.mode, drug.own, drug.surface, recorded=False)
-
-
-def _recorded(facts: RecordFacts, drugs: DrugTable) -> Iterator[Party]:
-    """The record's drugs, put together again from their classes."""
-    by_display: dict[str, set[str]] = defaultdict(set)
-    for name, display in facts.drugs:
-        by_display[display].add(name)
-    for display, classes in by_display.items():
-        substances = frozenset(
-            name for name in classes if name in drugs.entries and drugs.entries[name].substances == (name,)
-        )
-        yield Party(frozenset(classes), substances, display, Mode.NAMED, own=True, shown=display, recorded=True)
-
-
 def _known(value: float | None) -> Iterable[float]:
     return () if value is None else (value,)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """interactions.toml, while it is read."""
-
-    raw: Table
-    drugs: DrugTable
-    kinds: Kinds
-    problems: list[str]
-
-    def hazards(self, section: str, flag: Flag, one: str, other: str, prefix: str) -> Iterator[Hazard]:
-        seen: set[str] = set()
-        for at, entry in enumerate(texts(self.raw.get(section)), start=1):
-            fields = table(entry)
-            name = str(fields.get("id", at))
-            if name in seen:
-                self._wrong(section, name, "is there twice")
-            seen.add(name)
-            yield self.hazard(fields, f"{prefix}.{name}@{fields.get('version', 1)}", flag, one, other)
-
-    def hazard(self, fields: Table, rule: str, flag: Flag, one: str, other: str) -> Hazard:
-        known = self.drugs.classes
-        others = {
-            "condition": frozenset(kind.name for kind in self.kinds.conditions),
-            "allergy": known | frozenset(kind.name for kind in self.kinds.allergens),
-        }.get(other, known)
-        source, label = str(fields.get("source", "")), str(fields.get("label", ""))
-        if not source.startswith("https://") or not label:
-            self._wrong("", rule, "needs a label and the https address of a public page")
-        watch = fields.get("watch")
-        if watch is not None and watch not in table(self.raw.get("watch")):
-            self._wrong("", rule, f"watches {watch!r}, which is no list of signs")
-        under, also = fields.get("under_years"), self._names(fields, "also", rule, known)
-        return Hazard(
-            rule=rule,
-            flag=Flag.DRUG_INTERACTION if also else flag,
-            severity=self.severity(fields.get("severity")),
-            watch=tuple(str(name) for name in texts(table(self.raw.get("watch")).get(str(watch)))),
-            label=label,
-            source=source,
-            one=self._names(fields, one, rule, known),
-            other=self._names(fields, "with", rule, known) or self._names(fields, other, rule, others),
-            spared=self._names(fields, "except", rule, known),
-            also=also,
-            under_years=float(under) if isinstance(under, int | float) else None,
-        )
-
-    def severity(self, name: object) -> Severity:
-        fields = table(table(self.raw.get("severity")).get(str(name)))
-        levels = [_ACUITIES.get(str(fields.get(key))) for key in ("asked", "taken", "signs")]
-        asked, taken, signs = (Acuity.URGENT if level is None else level for level in levels)
-        if None in levels or not asked <= taken <= signs:
-            self.problems.append(
-                f"interactions.toml: severity {name!r} needs asked, taken and signs, none below the one before"
-            )
-        return Severity(asked, taken, signs)
-
-    def _names(self, fields: Table, key: str, rule: str, known: frozenset[str]) -> frozenset[str]:
-        names = frozenset(str(name) for name in texts(fields.get(key))) if key else frozenset()
-        for name in sorted(names - known):
-            self._wrong(key, rule, f"names {name!r}, which is in no table")
-        return names
-
-    def _wrong(self, place: str, rule: str, what: str) -> None:
-        self.problems.append(f"interactions.toml: {rule} {place} {what}")
