@@ -5,17 +5,17 @@ what a text says of itself. Rules see `anticoagulant`, never a name, a number or
 resolved conditions and findings of a life ("unemployed", "housing unsatisfactory") are left out, and a pregnancy that
 no one closed ends by itself after ten months. A drug on hold counts: its effect outlasts the last tablet.
 
-Which codes and words mean which class stands in `data/conditions.toml` and `data/drugs.toml`. A class that is missed
-costs a warning; so codes and words are both looked at, and either is enough.
+Which codes and words mean which class stands in `data/conditions.toml` (`kinds`) and `data/drugs.toml` (`drugs`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from service_chat.records.ports import AllergyStatus, ConditionKind, Observation, PatientRecord, Pregnancy, Sex
 from service_chat.safety.drugs import DrugTable
-from service_chat.safety.packaged import Packaged, Table, refuse, table, texts
+from service_chat.safety.kinds import Kinds, words_of
+from service_chat.safety.packaged import Packaged, refuse
 from service_chat.safety.text import split_words
 from service_chat.safety.values import RecordFacts
 
@@ -31,76 +31,7 @@ _NEUTROPHILS = frozenset({"751-8", "26499-4", "753-4"})
 _LEUKOCYTES = frozenset({"6690-2", "26464-8"})
 #: What is breathed in makes grave hay fever, not a grave reaction to the next sting or bite of food.
 _INHALED = frozenset({"pollen", "mould", "dander"})
-#: Displays whose classes are remembered: diagnoses have some thousand, free text has no end.
-_MOST_SEEN = 10_000
 _SEVERE = ("severe", "high", "anaphyla", "life threat")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One class of conditions, or one allergen, as the table describes it."""
-
-    name: str
-    icd10: tuple[str, ...]
-    snomed: frozenset[str]
-    words: tuple[tuple[str, ...], ...]  #: beginnings of words; all of one row must stand
-    excluded: tuple[str, ...]
-    said: tuple[str, ...]  #: concepts by which a text says it of itself
-    longest: timedelta | None  #: None: it lasts until it is resolved
-
-    def covers(self, padded: str, code: str) -> bool:
-        """Whether a diagnosis belongs here.
-
-        Args:
-            padded: the display's words with a space before, between and behind them.
-            code: ICD-10-CM without its dot, or SNOMED CT.
-        """
-        if any(f" {word}" in padded for word in self.excluded):
-            return False
-        return (
-            code in self.snomed
-            or (code[:1].isalpha() and code.startswith(self.icd10))
-            or any(all(f" {word}" in padded for word in row) for row in self.words)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Kinds:
-    """All classes of conditions and allergens."""
-
-    conditions: tuple[Kind, ...]
-    allergens: tuple[Kind, ...]
-    not_words: tuple[str, ...]
-    #: Classes of displays seen before: records repeat each other, and a look-up costs a tenth of a millisecond.
-    _seen: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, compare=False, repr=False)
-
-    @classmethod
-    def read(cls, packaged: Packaged, problems: list[str]) -> "Kinds":
-        """The packaged table; what is wrong with it is added to `problems`."""
-        raw = packaged.read("conditions.toml", problems)
-        return cls(
-            conditions=tuple(_kinds(table(raw.get("condition")), problems)),
-            allergens=tuple(_kinds(table(raw.get("allergen")), problems)),
-            not_words=tuple(_words(item) for item in _strings(table(raw.get("reading")), "not_words", problems)),
-        )
-
-    def conditions_of(self, display: str, code: str) -> tuple[str, ...]:
-        found = self._seen.get((display, code))
-        if found is None:
-            if len(self._seen) >= _MOST_SEEN:
-                self._seen.clear()
-            found = self._seen[display, code] = self._of(self.conditions, display, code)
-        return found
-
-    def allergens_of(self, display: str, code: str = "") -> tuple[str, ...]:
-        return self._of(self.allergens, display, code)
-
-    def _of(self, kinds: Iterable[Kind], display: str, code: str) -> tuple[str, ...]:
-        padded = f" {_words(display)} "
-        if any(f" {word}" in padded for word in self.not_words):
-            return ()
-        bare = code.replace(".", "").upper()
-        return tuple(kind.name for kind in kinds if kind.covers(padded, bare))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +86,7 @@ def allergy_classes(display: str, tables: FactTables, code: str = "") -> tuple[s
     """The families and allergens that an allergy names; nothing for a placeholder such as "Allergy to substance"."""
     allergens = tables.kinds.allergens_of(display, code)
     named = tables.drugs.find(split_words(display))
-    if any(f" {word}" in f" {_words(display)} " for word in tables.kinds.not_words):
+    if any(f" {word}" in f" {words_of(display)} " for word in tables.kinds.not_words):
         return ()
     # A local form says where it touched, not what the body refuses: "hydrocortisone cream" is hydrocortisone here.
     found = frozenset().union(*(mention.entry.classes for mention in named))
@@ -201,7 +132,7 @@ def _pregnancy(record: PatientRecord, kinds: Kinds) -> tuple[bool | None, int | 
 def _allergies(record: PatientRecord, tables: FactTables) -> Iterable[tuple[str, str]]:
     if record.allergy_status is AllergyStatus.LISTED:
         for allergy in record.allergies:
-            grave = _words(f"{allergy.reaction or ''} {allergy.severity or ''} {allergy.criticality or ''}")
+            grave = words_of(f"{allergy.reaction or ''} {allergy.severity or ''} {allergy.criticality or ''}")
             names = allergy_classes(allergy.substance, tables, allergy.code or "")
             for name in names:
                 yield name, allergy.substance
@@ -210,7 +141,7 @@ def _allergies(record: PatientRecord, tables: FactTables) -> Iterable[tuple[str,
     for condition in record.conditions:
         # Some records keep allergies among the problems: "Allergy to penicillin", Z88.0, Z91.010.
         bare = condition.code.replace(".", "").upper()
-        if condition.active and ("allerg" in _words(condition.display) or bare.startswith(("Z88", "Z910"))):
+        if condition.active and ("allerg" in words_of(condition.display) or bare.startswith(("Z88", "Z910"))):
             for name in allergy_classes(condition.display, tables, condition.code):
                 yield name, condition.display
 
@@ -256,42 +187,3 @@ def _weeks(onset: date, today: date) -> int:
 
 def _once(rows: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple(dict.fromkeys(rows))
-
-
-def _words(display: str) -> str:
-    return " ".join(split_words(display))
-
-
-def _kinds(raw: Table, problems: list[str]) -> Iterable[Kind]:
-    for name, value in raw.items():
-        fields = table(value)
-        days = fields.get("max_age_days")
-        kind = Kind(
-            name=name,
-            icd10=tuple(code.replace(".", "") for code in _strings(fields, "icd10", problems)),
-            snomed=frozenset(_strings(fields, "snomed", problems)),
-            words=tuple(_row(words) for words in _strings(fields, "words", problems)),
-            excluded=tuple(_prefix(word) for word in _strings(fields, "not", problems)),
-            said=_strings(fields, "said", problems),
-            longest=timedelta(days=days) if isinstance(days, int) else None,
-        )
-        if not (kind.icd10 or kind.snomed or kind.words):
-            problems.append(f"conditions.toml: {name} can never be found")
-        yield kind
-
-
-def _row(words: str) -> tuple[str, ...]:
-    return tuple(_prefix(part.strip()) for part in words.split("+")) if "+" in words else (_prefix(words),)
-
-
-def _prefix(word: str) -> str:
-    """Words as a display's are written; a space behind the last one says that it ends there."""
-    return _words(word) + (" " if word.endswith(" ") and not word.isspace() else "")
-
-
-def _strings(fields: Mapping[str, object], key: str, problems: list[str]) -> tuple[str, ...]:
-    values: Sequence[object] = texts(fields.get(key))
-    for value in values:
-        if not isinstance(value, str):
-            problems.append(f"conditions.toml: {key} holds {value!r}, which is no text")
-    return tuple(value for value in values if isinstance(value, str))
