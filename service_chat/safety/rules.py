@@ -23,9 +23,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service_chat.safety.expressions import PREGNANT, All, Condition, ExpressionError, Proof, Scene, parse
+from service_chat.safety.expressions import ExpressionError, parse
 from service_chat.safety.findings import Findings, Hit, quotes
 from service_chat.safety.packaged import Packaged, Table, table, texts
+from service_chat.safety.proof import PREGNANT, All, Condition, Proof, Scene
 from service_chat.safety.values import Acuity, Assertion, Flag, RecordFacts, RedFlag
 
 WITHIN: Final = ("clause", "sentence", "near", "text")

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from service_chat.safety.assess import Ruleset
-from service_chat.safety.expressions import ExpressionError, Scene, parse
+from service_chat.safety.expressions import ExpressionError, parse
 from service_chat.safety.packaged import RulesError
+from service_chat.safety.proof import Scene
 from service_chat.safety.values import Acuity, RecordFacts
 from tests.unit.service_chat.safety.small import RULES, data_in
 
