@@ -124,21 +124,25 @@ class _Case:
 
     def interactions(self) -> Iterator[RedFlag]:
         parties = (*self._distinct, *self._recorded)
+        here = frozenset().union(*(party.classes for party in parties))
         for pair in self._tables.pairs:
+            if pair.one.isdisjoint(here) or pair.other.isdisjoint(here):
+                continue
             left = [party for party in parties if party.is_one_of(pair.one)]
-            right = [party for party in parties if party.is_one_of(pair.other)] if left else []
+            right = [party for party in parties if party.is_one_of(pair.other)]
             for a, b in product(left, right):
                 one, other = (b, a) if a.recorded else (a, b)
                 if not one.recorded and not one.same_as(other):
                     yield from self._met(pair, one, other)
 
     def cautions(self) -> Iterator[RedFlag]:
-        conditions = self._conditions()
+        conditions: list[tuple[str, str]] | None = None
         ages = [*self._findings.values("age_years"), *_known(self._facts.age_years)]
         for one in self._distinct:
             for caution in self._tables.cautions:
                 if not one.is_one_of(caution.one) or not one.classes.isdisjoint(caution.spared):
                     continue
+                conditions = self._conditions() if conditions is None else conditions
                 shown = [display for name, display in conditions if name in caution.other]
                 young = caution.under_years is not None and any(age < caution.under_years for age in ages)
                 if caution.also:
