@@ -12,6 +12,7 @@ from service_chat.routers.floor_route import floor_route
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.openai import openai_router
 from service_chat.routers.operations import operations_router
+from service_chat.routers.page import page_router
 from service_chat.routers.queue import queue_router
 from service_chat.routers.rendering import Rendering
 from service_chat.routers.triage import triage_router
@@ -66,7 +67,8 @@ def create_app(settings: ChatSettings) -> FastAPI:
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
     app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock))
-    app.include_router(operations_router(runtime, VERSION, DESCRIPTION))
+    app.include_router(page_router(runtime, VERSION, DESCRIPTION))
+    app.include_router(operations_router(runtime, VERSION))
     app.include_router(queue_router(runtime.lanes, runtime.default_mode, settings.gguf_max_tokens))
     app.include_router(metrics_router(runtime.metrics))
     app.include_router(add_model_routes(admin_router(settings.admin_token, settings), runtime.swaps))

@@ -17,6 +17,7 @@ from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
 from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import hub_model, parse_reference
 from service_chat.record_stores import open_records
+from service_chat.records.examples import Example, examples_in
 from service_chat.records.ports import PatientRecord, RecordStore
 from service_chat.routers.admin_model import Swaps
 from service_chat.safety.values import Acuity
@@ -55,6 +56,8 @@ class Runtime:
         queues = [lane.queue for lane in self.lanes.values()]
         self.drain = Drain(queues, self.lifecycle, settings.uvicorn_timeout_graceful_shutdown)
         self._records = _RecordsOfTheHouse()
+        #: Made-up patients that may be named to anybody; none before the records are open, or where they are real.
+        self.examples: tuple[Example, ...] = ()
         self.chats = ChatCompletions(self.lanes, self.default_mode, self.lifecycle, _sampling(settings))
         self.guard = Guard.load(settings.region, Acuity[settings.model_acuity_up_to.upper()])
         self.triage = Triage(
@@ -100,6 +103,8 @@ class Runtime:
         await self._stack.enter_async_context(self.lag)
         self._records.opened = await open_records(self.settings, self.clock)
         self._stack.push_async_callback(self._records.aclose)
+        if self.settings.records_source == "sqlite":
+            self.examples = await examples_in(self._records)
         for mode, engine in self._engines.items():
             self._stack.push_async_callback(engine.aclose)
             if mode == self.default_mode:

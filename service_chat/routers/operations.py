@@ -1,4 +1,4 @@
-"""What the service is, and how it is. None of these touches the engine: they answer while it works."""
+"""How the service is. None of these touches the engine: they answer while it works."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from service_chat.engines.protocol import EngineStatus
-from service_chat.routers.schemas import Health, ModelHealth, Readiness, ServiceInfo
+from service_chat.routers.schemas import Health, ModelHealth, Readiness
 from service_chat.services.chat_lane import ChatLane
 from serving.http.probes import readiness
 from serving.lifecycle import Lifecycle
@@ -29,12 +29,8 @@ class Observed(Protocol):
         ...
 
 
-def operations_router(runtime: Observed, version: str, description: str) -> APIRouter:
+def operations_router(runtime: Observed, version: str) -> APIRouter:
     router = APIRouter(tags=["operations"])
-
-    @router.get("/", summary="What this service is")
-    async def info() -> ServiceInfo:
-        return ServiceInfo(version=version, description=description, default_llm_mode=runtime.default_mode)
 
     @router.get(
         "/health",

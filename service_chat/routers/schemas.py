@@ -9,7 +9,8 @@ from service_chat.services.steps import Stage
 
 Mrn = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 #: A query must hold something to read. Unicode's other blanks are left to the language layer.
-Query = Annotated[str, StringConstraints(min_length=1, max_length=8000, pattern=r"\S")]
+MAX_QUERY_CHARS = 8000
+Query = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUERY_CHARS, pattern=r"\S")]
 
 
 class TriageRequest(BaseModel):
@@ -160,12 +161,23 @@ class TriageJob(BaseModel):
     problem: ProblemBody | None = Field(description="What went wrong, when the state is failed or cancelled.")
 
 
+class ExamplePatient(BaseModel):
+    mrn: str
+    about: str = Field(examples=["Man, 64: atrial fibrillation"])
+
+
 class ServiceInfo(BaseModel):
     service: Literal["CarePath Chat API"] = "CarePath Chat API"
     version: str
     description: str
     default_llm_mode: str
     vector_mode: Literal["mock"] = "mock"
+    llm_modes: list[str] = Field(description="What `llm_mode` may name, the configured one first.")
+    max_query_chars: int
+    emergency_number: PhoneNumberBody = Field(description="Of the region that the service is set up for.")
+    example_patients: list[ExamplePatient] = Field(
+        description="Some made-up patients of the embedded records; empty where records are others. Never a real one."
+    )
 
 
 class Health(BaseModel):

@@ -110,6 +110,9 @@ class Templates:
     def question(self, code: str, language: str) -> str:
         return self._say("question", code, language, None)
 
+    def emergency_number(self, region: str | None) -> PhoneNumber:
+        return self.region(region).numbers[0]
+
     def numbers(self, text: str, region: str | None) -> tuple[PhoneNumber, ...]:
         """Those of the region that stand in `text`, which is one of ours, the emergency number first."""
         return tuple(number for number in self.region(region).numbers if number.label in text)

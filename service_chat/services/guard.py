@@ -68,6 +68,11 @@ class Guard:
         """What must be said at once, in fixed words; None where no rule fired that is urgent or worse."""
         return emergency_notice(floor, self.house.words, self.house.region)
 
+    @property
+    def emergency_number(self) -> PhoneNumber:
+        """The region's."""
+        return self.house.words.emergency_number(self.house.region)
+
     def numbers(self, notice: str | None) -> Sequence[PhoneNumber]:
         """Whom a notice says to call."""
         return self.house.words.numbers(notice, self.house.region) if notice is not None else ()

@@ -1,7 +1,7 @@
 """A page that browsers get: the files of a package, read once, served as they are under a strict policy.
 
-Each service's `page` package reads its files here, and its router gives them out. Files ask for nothing outside their own
-folder, so a page works without a network and under any path prefix. What more than one page needs stands in
+Each service's `page` package reads its files here, and its router gives them out. Files ask for nothing outside their
+own folder, so a page works without a network and under any path prefix. What more than one page needs stands in
 `serving/page` and is served beside each page's own files.
 """
 

@@ -102,7 +102,7 @@ async def house(answer_within_s: float = 5.0, local: bool = True) -> AsyncIterat
     async with ChatLane("gguf", engine, 4, 1, CLOCK) as lane:
         app = FastAPI()
         observed = Observed(lane, life)
-        app.include_router(operations_router(observed, "1", "About."))
+        app.include_router(operations_router(observed, "1"))
         app.include_router(queue_router(observed.lanes, "gguf", 100))
         admin = admin_router(TOKEN, settings)
         app.include_router(add_model_routes(admin, swaps if local else None, answer_within_s))

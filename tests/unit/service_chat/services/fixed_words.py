@@ -27,5 +27,9 @@ class FixedWords(Words):
         return f"<question {code}>"
 
     @override
+    def emergency_number(self, region: str, /) -> PhoneNumber:
+        return PhoneNumber(region, "0")
+
+    @override
     def numbers(self, text: str, region: str, /) -> Sequence[PhoneNumber]:
         return [PhoneNumber(text, region)]
