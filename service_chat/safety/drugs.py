@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from service_chat.safety.edit_distance import distance
 from service_chat.safety.packaged import Packaged, Table, table, texts
-from service_chat.safety.spelling import distance
 from service_chat.safety.text import fold, is_sign, split_words
 
 _ATC = re.compile(r"[a-v]\d\d[a-z]{0,2}(?:\d\d)?")
