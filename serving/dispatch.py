@@ -30,14 +30,10 @@ class Dispatcher(Generic[I, R]):
     """
 
     def __init__(self, lane: BoundedQueue[I, R], run: RunBatch[I, R], workers: int = 1, batch_size: int = 1) -> None:
-        self._lane, self._run, self._workers, self._batch_size = lane, run, workers, batch_size
+        self._lane, self._run, self._batch_size = lane, run, batch_size
         self._idle = workers
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = contextvars.copy_context()
-
-    @property
-    def workers(self) -> int:
-        return self._workers
 
     async def __aenter__(self) -> "Dispatcher[I, R]":
         self._context = contextvars.copy_context()

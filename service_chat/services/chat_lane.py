@@ -2,32 +2,30 @@
 
 Both doors (`triage`, `chat_completions`) speak to an engine through this and never to the engine itself. Each engine
 has a lane of its own, so that what waits for the local model never stands before a remote one. Who can not be answered
-before its deadline hears so at once: `outlook` predicts it. What becomes of the others is told by `chat_notes`.
+before its deadline hears so at once, from `lane_door`. What becomes of the others is told by `chat_notes`.
 """
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from service_chat.engines.protocol import ChatMessage, Completion, Engine, EngineState, SamplingParams, StreamEvent
+from service_chat.engines.protocol import ChatMessage, Completion, Engine, SamplingParams, StreamEvent
 from service_chat.engines.room import check_room
 from service_chat.errors import PromptTooLong
 from service_chat.metrics import ChatMetrics
 from service_chat.services.chat_notes import ChatNotes
 from service_chat.services.expected import Expected
+from service_chat.services.lane_door import LaneDoor
 from service_chat.services.outlook import LaneOutlook, Outlook, Place
 from service_chat.services.readiness import given_up
-from service_chat.services.waiting import Forecast
 from serving.admission import BoundedQueue
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.dispatch import Dispatcher
-from serving.errors import CallerGone, InvalidInput, NotReady, QueueFull, SluiceError, WorkFailed
+from serving.errors import CallerGone, InvalidInput, NotReady, SluiceError, WorkFailed
 from serving.lane_statistics import LaneStatistics
-from serving.pace import jittered
 from serving.ticket import Ticket
 
 #: How often one who waits hears where it stands, in seconds. Callers are promised five, and timers are late.
@@ -78,6 +76,7 @@ class ChatLane:
         self._clock, self._metrics = clock, metrics or ChatMetrics()
         self._dispatcher = Dispatcher(self.queue, self._run, workers=slots)
         self._outlook = Outlook(engine, slots)
+        self._door = LaneDoor(engine, self.queue, self._outlook, slots)
         self._expected: set[Expected] = set()
 
     async def __aenter__(self) -> "ChatLane":
@@ -105,7 +104,7 @@ class ChatLane:
         Raises what `stream` raises at its first step. That is then how the chat ended, and it is counted.
         """
         with ChatNotes(self.mode, self._metrics, self._clock).outcome():
-            self._look(self._outlook.place(size, at_most), deadline, len(self._expected))
+            self._door.look(self._outlook.place(size, at_most), deadline, len(self._expected))
         return Expected(self._expected)
 
     async def stream(self, chat: Chat, deadline: Deadline) -> AsyncGenerator[ChatStep, None]:
@@ -159,7 +158,7 @@ class ChatLane:
     def _admit(self, chat: Chat, deadline: Deadline, notes: ChatNotes) -> Ticket[_Asked, Completion]:
         size = sum(len(message.content.encode(errors="replace")) for message in chat.messages)
         place = self._outlook.place(size, chat.params.max_tokens)
-        future = self._look(place, deadline)
+        future = self._door.look(place, deadline)
         ticket = self.queue.try_admit(_Asked(chat, place), deadline)
         steps = ticket.item.steps
         self._outlook.enter(place)
@@ -167,44 +166,6 @@ class ChatLane:
         ticket.when_settled(lambda: steps.put_nowait(None))
         notes.admitted(self.queue.depth, round(place.tokens), future.start_s if future is not None else None)
         return ticket
-
-    def _look(self, place: Place, deadline: Deadline, expected: int = 0) -> Forecast | None:
-        """What is predicted for one who may come in, with so many on their way. Raises what `stream` raises first."""
-        future = self._outlook.of_newcomer(place)
-        try:
-            self._check_room(deadline, expected)
-        except QueueFull as full:
-            if future is None:
-                raise full.with_details(reason="queue_full") from None
-            # When all who wait now have begun: a burst must not come back together for the first place that is free.
-            raise self._full("queue_full", future.start_s) from None
-        self._check_engine()
-        # An idle engine refuses nobody: it is measured by its work, and a rate that is wrong is mended only by that.
-        if future is not None and not self._outlook.idle and future.first_token_s > deadline.remaining():
-            self.queue.refuse()
-            raise self._full("too_late", future.first_token_s - deadline.remaining())
-        return future
-
-    def _check_room(self, deadline: Deadline, expected: int) -> None:
-        """Raises QueueFull and Draining, and counts them. Who is on its way will take a free slot, or wait."""
-        self.queue.check_room(0, deadline.remaining())
-        if expected and self._outlook.size + expected >= self.queue.capacity + self._dispatcher.workers:
-            self.queue.refuse()
-            raise QueueFull(retry_after_s=jittered(self.queue.retry_after_s()), qsize=self.queue.depth)
-
-    def _full(self, reason: str, after_s: float) -> QueueFull:
-        sentence = None if reason == "queue_full" else "Too many are before it: it could not be answered in time."
-        seconds = jittered(max(1, math.ceil(after_s)))
-        return QueueFull(sentence, reason=reason, retry_after_s=seconds, qsize=self.queue.depth)
-
-    def _check_engine(self) -> None:
-        """Raises NotReady while there is no model, or none to wait for. A restart is waited for."""
-        status = self.engine.status()
-        if status.state is EngineState.LOADING:
-            eta = status.progress.eta_s if status.progress is not None else None
-            raise NotReady("The model is still loading.", retry_after_s=max(1, min(60, math.ceil(eta or 5))))
-        if given_up(status):
-            raise NotReady(retry_after_s=5)  # its reason may hold a path: that is for /ready and the log
 
     async def _check_length(self, ticket: Ticket[_Asked, Completion]) -> None:
         """Asks how long a prompt is that has to wait, so that one which can not fit need not wait for that."""
