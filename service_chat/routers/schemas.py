@@ -116,7 +116,8 @@ class TriageAnswer(BaseModel):
     language: str = Field(description="Of the question, ISO 639-1; und where it can not be told.")
     disclaimer: str
     degraded: list[str] = Field(
-        description="Why the answer is less than it could be: model_unavailable, model_silent, model_invalid, deadline."
+        description="Why the answer is less than it could be: model_unavailable, model_silent, model_invalid, "
+        "model_incoherent, deadline."
     )
     context: ContextBody
     usage: Usage | None = Field(description="Null when no model was asked.")

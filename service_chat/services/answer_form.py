@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from service_chat.safety.values import Acuity
+from service_chat.services.sentences import without_stump
 
 #: Of a text and of a list, whatever room there is.
 MOST_CHARACTERS = 300
@@ -111,12 +112,16 @@ def answer_form(ids: Iterable[str], floor: Acuity = Acuity.INFORMATIONAL, length
     return AnswerForm(tuple(dict.fromkeys(ids)), acuities, lengths or Lengths())
 
 
-def read_answer(text: str, ids: Iterable[str], whole: bool = True) -> ModelAnswer | None:
+def read_answer(
+    text: str, ids: Iterable[str], whole: bool = True, lengths: Lengths | None = None
+) -> ModelAnswer | None:
     """What the engine wrote, or None where it is not of the form. `whole`: it ended by itself.
 
     Engines that were only asked to keep to the form may say something around it, cite what they were not shown, or
-    write more than they may: the first is passed over, the second left out, the third cut.
+    write more than they may: the first is passed over, the second left out, the third cut. A text that fills all of its
+    `lengths` was stopped by them, mostly amid a sentence; the stump is cut as well.
     """
+    most = lengths or Lengths()
     told = _object(text) if whole else None
     if told is None:
         return None
@@ -129,10 +134,10 @@ def read_answer(text: str, ids: Iterable[str], whole: bool = True) -> ModelAnswe
     known = frozenset(ids)
     return ModelAnswer(
         record_refs=tuple(dict.fromkeys(ref for ref in refs if ref in known))[:MOST_ENTRIES],
-        rationale=_clean(rationale),
+        rationale=_clean(rationale, most.rationale),
         acuity=acuity,
-        next_steps=_entries(steps),
-        questions=_entries(questions),
+        next_steps=_entries(steps, most.entry),
+        questions=_entries(questions, most.entry),
     )
 
 
@@ -156,19 +161,20 @@ def _strings(value: object) -> list[str] | None:
     return found if len(found) == len(value) else None
 
 
-def _entries(texts: Sequence[str]) -> tuple[str, ...]:
+def _entries(texts: Sequence[str], longest: int) -> tuple[str, ...]:
     """Small models say one thing several times."""
     found: dict[str, str] = {}
-    for text in map(_clean, texts):
-        if text:
+    for each in texts:
+        if text := _clean(each, longest):
             found.setdefault(text.casefold(), text)
     return tuple(found.values())[:MOST_ENTRIES]
 
 
-def _clean(text: str) -> str:
+def _clean(text: str, longest: int) -> str:
     """One line of printable text. Half a character of UTF-16, which JSON can spell, could not be sent to anybody."""
     whole = text.encode(errors="replace").decode()
-    return " ".join("".join(c if c.isprintable() else " " for c in whole).split())[:MOST_CHARACTERS].rstrip()
+    line = " ".join("".join(c if c.isprintable() else " " for c in whole).split())
+    return line if len(text) < longest else without_stump(line[:longest].rstrip())
 
 
 def _one_of(words: Sequence[str]) -> str:

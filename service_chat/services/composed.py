@@ -11,9 +11,11 @@ from datetime import date
 from typing import Protocol
 
 from service_chat.safety.gate import NOT_CHECKED
+from service_chat.safety.language import Languages
 from service_chat.safety.templates import PhoneNumber
 from service_chat.safety.values import Acuity, Flag, Floor, Notice, RedFlag
 from service_chat.services.answer_form import MOST_ENTRIES, ModelAnswer
+from service_chat.services.coherence import Fault
 from service_chat.services.context import Context
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Vocabulary
@@ -70,6 +72,7 @@ class Composed:
     response: str  #: the text to show
     model_text: ModelText
     language: str
+    faults: tuple[Fault, ...] = ()  #: of the model's sentences that nobody can have meant; they were cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class House:
     region: str
     #: The highest that a model's word alone can raise an answer to. See `settled`.
     model_up_to: Acuity = Acuity.EMERGENCY_NOW
+    #: By which it is told that a model writes another language than it was asked to; None: any will do.
+    languages: Languages | None = None
 
 
 def compose(
@@ -96,7 +101,7 @@ def compose(
     `model`: None where none was asked, or what it wrote is not of the form. Without `shown` it has nothing to stand on.
     """
     settled = settle(floor, record_read=context is not None, model=model, up_to=house.model_up_to)
-    spoken = speak(floor, settled.acuity, shown, model, house.vocabulary)
+    spoken = speak(floor, settled.acuity, shown, model, house.vocabulary, house.languages)
     language, region, words = floor.language, house.region, house.words
     disposition = words.acuity(settled.acuity, language, region)
     notice = emergency_notice(floor, words, region, settled.acuity)
@@ -105,7 +110,8 @@ def compose(
     codes = [notice.value for notice in floor.notices] + [NOT_CHECKED] * (NOT_CHECKED in settled.gate)
     told = [words.notice(code, language, region) for code in codes]
     by_software = words.notice("ai", language, region)
-    shows_facts = model is None and settled.acuity < Acuity.EMERGENCY and not fixed_words_only(floor)
+    # Where no model explains, the record at least says what it says.
+    shows_facts = not spoken.rationale and settled.acuity < Acuity.EMERGENCY and not fixed_words_only(floor)
     return Composed(
         acuity=settled.acuity,
         acuity_source=settled.source,
@@ -130,6 +136,7 @@ def compose(
         ),
         model_text=spoken.became,
         language=language,
+        faults=spoken.faults,
     )
 
 

@@ -14,8 +14,9 @@ from service_chat import events
 from service_chat.engines.protocol import Completion, Delta, FinishReason, Prefill, SamplingParams
 from service_chat.errors import PromptTooLong
 from service_chat.safety.values import Floor
-from service_chat.services.answer_form import AnswerForm, Lengths, answer_form, read_answer
+from service_chat.services.answer_form import AnswerForm, Lengths, ModelAnswer, answer_form, read_answer
 from service_chat.services.chat_lane import Chat, ChatLane, Waiting
+from service_chat.services.composed import Composed
 from service_chat.services.context import Context
 from service_chat.services.fitting import Budget, Fitted, fit, spans_of
 from service_chat.services.guard import Guard
@@ -95,15 +96,18 @@ class Consulting:
 
     def _answer(self, matter: Matter, lane: ChatLane, told: _Told, took_ms: float) -> Answer:
         done, fitted = told.done, told.fitted
-        said = read_answer(done.text, [item.id for item in fitted.kept], whole=done.finish_reason is FinishReason.STOP)
+        ids = [item.id for item in fitted.kept]
+        ended = done.finish_reason is FinishReason.STOP
+        said = read_answer(done.text, ids, whole=ended, lengths=self._lengths(matter.floor))
+        composed = self._guard.answer(matter.floor, matter.context, fitted, said)
         model = lane.engine.status().model
         return Answer(
-            composed=self._guard.answer(matter.floor, matter.context, fitted, said),
+            composed=composed,
             llm_mode=matter.mode,
             model=model.name if model is not None else None,
             model_sha256=model.sha256 if model is not None else None,
             inference_time_ms=took_ms,
-            degraded=() if said is not None else ("model_silent" if not done.text.strip() else "model_invalid",),
+            degraded=_lacking(done, said, composed),
             completion=done,
             shown=Shown(len(fitted.kept), fitted.truncated),
         )
@@ -133,8 +137,8 @@ class Consulting:
         self, lane: ChatLane, matter: Matter, fitted: Fitted, deadline: Deadline
     ) -> AsyncGenerator[Status | Text | _Told, None]:
         """The lane's events as steps. That the text begins is a step of its own."""
-        floor = matter.floor
-        lengths = Lengths.within(self._params.max_tokens, floor.language)
+        floor, house = matter.floor, self._guard.house
+        lengths = self._lengths(floor)
         form = answer_form([item.id for item in fitted.kept], floor.acuity, lengths)
         messages = answer_messages(fitted, floor.acuity, floor.language)
         chat = Chat(messages, self._drawn(matter.mode, form), scope=matter.scope)
@@ -151,17 +155,27 @@ class Consulting:
                         if not writing:
                             writing = True
                             yield Status("generating", tokens=tokens)
-                        words = words or LiveText(floor, fitted, self._guard.house.vocabulary)
+                        words = words or LiveText(floor, fitted, house.vocabulary, house.languages, lengths.rationale)
                         if readable := words.feed(text):
                             yield Text(readable, tokens)
                     case Completion():
                         yield _Told(event, fitted)
+
+    def _lengths(self, floor: Floor) -> Lengths:
+        return Lengths.within(self._params.max_tokens, floor.language)
 
     def _drawn(self, mode: str, form: AnswerForm) -> SamplingParams:
         params = replace(self._params, temperature=min(self._params.temperature, _MOST_TEMPERATURE))
         if mode == _DRAWS_HERE:
             return replace(params, grammar=form.grammar, presence_penalty=0.0)
         return replace(params, json_schema=form.json_schema, presence_penalty=0.0)
+
+
+def _lacking(done: Completion, said: ModelAnswer | None, composed: Composed) -> tuple[str, ...]:
+    """Why a model that answered explains nothing; empty where it does, and where nobody wants it to."""
+    if said is None:
+        return ("model_invalid",) if done.text.strip() else ("model_silent",)
+    return ("model_incoherent",) if composed.faults and composed.model_text == "dropped" else ()
 
 
 def _stopwatch() -> Callable[[], float]:

@@ -35,7 +35,8 @@ class Guard:
         """
         tables = Tables.load()
         vocabulary = Vocabulary(tables.drugs, condition_names())
-        return cls(Ruleset.load((tables.check,)), tables, House(Templates.load(), vocabulary, region, model_up_to))
+        rules = Ruleset.load((tables.check,))
+        return cls(rules, tables, House(Templates.load(), vocabulary, region, model_up_to, rules.languages))
 
     @property
     def version(self) -> str:

@@ -8,10 +8,13 @@ and the answer at the end may say more than was streamed. In an emergency nothin
 import json
 import re
 
+from service_chat.safety.language import Languages
 from service_chat.safety.values import Acuity, Floor
+from service_chat.services.answer_form import MOST_CHARACTERS
+from service_chat.services.coherence import Coherence
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Vocabulary
-from service_chat.services.sentences import sentence_spans
+from service_chat.services.sentences import sentence_spans, without_stump
 from service_chat.services.spoken import fixed_words_only, sources_of, stands
 
 _BEGIN = re.compile(r'"rationale"\s*:\s*"')
@@ -21,7 +24,17 @@ _REST = re.compile(r'(?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u])*')
 class LiveText:
     """One answer."""
 
-    def __init__(self, floor: Floor, shown: Fitted, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        shown: Fitted,
+        vocabulary: Vocabulary,
+        languages: Languages | None = None,
+        longest: int = MOST_CHARACTERS,
+    ) -> None:
+        """`languages`: see `spoken.speak`; `longest`: characters that the rationale may have."""
+        self._longest = longest
+        self._coherence = Coherence(shown.query, floor.language, languages)
         self._silent = floor.emergency or fixed_words_only(floor)
         self._language = floor.language
         self._sources = sources_of(shown, vocabulary)
@@ -43,7 +56,10 @@ class LiveText:
         written = _REST.match(self._raw, self._begin)
         assert written is not None  # it matches nothing as well
         closed = self._raw[written.end() : written.end() + 1] == '"'
-        new = " ".join(self._sentences(_text(written[0]), closed))
+        text = _text(written[0])
+        if closed and len(text) >= self._longest:
+            text = without_stump(text)
+        new = " ".join(self._sentences(text, closed))
         self._silent = closed
         if not new:
             return ""
@@ -57,8 +73,11 @@ class LiveText:
         whole = spans if closed else spans[:-1]
         new = [text[start:end] for start, end in whole[self._told :]]
         self._told = max(self._told, len(whole))
+        coherent = [each for each in new if self._coherence.fault(each) is None]
         return [
-            each for each in new if stands(each, Acuity.URGENT, self._language) and not self._sources.ground(each).cut
+            each
+            for each in coherent
+            if stands(each, Acuity.URGENT, self._language) and not self._sources.ground(each).cut
         ]
 
 

@@ -29,6 +29,17 @@ def sentences(text: str) -> list[str]:
     return [text[start:end] for start, end in sentence_spans(text)]
 
 
+def without_stump(text: str) -> str:
+    """A text that was cut off somewhere, up to its last whole sentence; up to its last word where there is none."""
+    spans = list(sentence_spans(text))
+    if not spans or any(match.end() == spans[-1][1] for match in _END.finditer(text)):
+        return text
+    if len(spans) > 1:
+        return text[: spans[-2][1]]
+    words = text.rsplit(maxsplit=1)
+    return f"{words[0] if len(words) > 1 else text} …"
+
+
 def _pieces(text: str, start: int, end: int, longest: int | None) -> Iterator[tuple[int, int]]:
     while start < end:
         while start < end and text[start].isspace():

@@ -2,15 +2,18 @@
 
 Called by `composed` for a whole answer and by `live_text` while it is being written. In a crisis nothing of them may;
 in an emergency all or nothing, because half of a soothing answer still soothes; elsewhere sentence by sentence, each
-grounded and none that makes light of things.
+coherent and grounded and none that makes light of things. A model that can not say why in one coherent sentence has
+nothing else to say either.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from service_chat.safety.language import Languages
 from service_chat.safety.values import Acuity, Flag, Floor
 from service_chat.services.answer_form import ModelAnswer
+from service_chat.services.coherence import Coherence, Fault
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Sources, Vocabulary
 from service_chat.services.reassurance import LANGUAGES, makes_light, sends_elsewhere
@@ -31,6 +34,7 @@ class Spoken:
     next_steps: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     ungrounded: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()  #: of sentences that were cut because nobody can have meant them, each once
     became: ModelText = "absent"
 
 
@@ -40,16 +44,22 @@ def speak(
     shown: Fitted | None,
     model: ModelAnswer | None,
     vocabulary: Vocabulary,
+    languages: Languages | None = None,
 ) -> Spoken:
+    """`languages`: by which one that was not asked for is told; None: any will do."""
     if model is None:
         return Spoken()
     texts = (model.rationale, *model.next_steps, *model.questions)
     if not _may_speak(floor, acuity, model, texts):
         return Spoken(became="dropped")
+    coherence = Coherence(shown.query if shown is not None else "", floor.language, languages)
+    coherent, faults = _coherent(texts, coherence)
+    if faults and not coherent[0]:
+        return Spoken(faults=faults, became="dropped")
     sources = sources_of(shown, vocabulary)
     cut: list[str] = []
     left: list[str] = []
-    for text in texts:
+    for text in coherent:
         grounded = sources.ground(text)
         cut += grounded.cut
         left.append(" ".join(each for each in sentences(grounded.text) if stands(each, acuity, floor.language)))
@@ -59,8 +69,20 @@ def speak(
         next_steps=tuple(text for text in left[1 : 1 + steps] if text),
         questions=tuple(text for text in left[1 + steps :] if text),
         ungrounded=tuple(dict.fromkeys(cut)),
+        faults=faults,
         became="whole" if left == [" ".join(text.split()) for text in texts] else "cut" if any(left) else "dropped",
     )
+
+
+def _coherent(texts: Iterable[str], coherence: Coherence) -> tuple[list[str], tuple[Fault, ...]]:
+    """What of each may have been meant, and what was wrong with the rest."""
+    left: list[str] = []
+    faults: list[Fault] = []
+    for text in texts:
+        told = [(sentence, coherence.fault(sentence)) for sentence in sentences(text)]
+        faults += [fault for _, fault in told if fault is not None]
+        left.append(" ".join(sentence for sentence, fault in told if fault is None))
+    return left, tuple(dict.fromkeys(faults))
 
 
 def sources_of(shown: Fitted | None, vocabulary: Vocabulary) -> Sources:

@@ -60,6 +60,10 @@ def test_an_answer_of_the_chosen_model_for_the_patient_asked_about_passes() -> N
     check_triage(an_answer(), SHA256)
 
 
+def test_a_model_that_wrote_what_nobody_should_read_did_its_part_of_the_tour() -> None:
+    check_triage(an_answer(degraded=["model_incoherent"]), SHA256)
+
+
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

@@ -139,6 +139,23 @@ def test_an_answer_that_was_cut_off_is_none_even_where_it_looks_whole() -> None:
     assert read_answer(written(), IDS, whole=False) is None
 
 
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("It is worse. It gets w", "It is worse."),
+        ("It is worse. It is so.", "It is worse. It is so."),
+        ("It gets worse and wors", "It gets worse and …"),
+        ("Itgetsworseandworseand", "Itgetsworseandworseand …"),
+        ("它更糟了。它变得更糟糕它更糟了而且它变得更糟", "它更糟了。"),
+        ("It gets worse", "It gets worse"),
+    ],
+)
+def test_a_text_that_was_stopped_by_its_length_loses_its_stump(told: str, shown: str) -> None:
+    answer = read_answer(written(rationale=told), (), lengths=Lengths(22, 2, 2, 20))
+    assert answer is not None
+    assert answer.rationale == shown
+
+
 def test_half_a_character_and_what_can_not_be_printed_are_taken_out() -> None:
     answer = read_answer(written(rationale="x").replace('"x"', '"a\\ud800b\\u0007c\\u202ed"'), ())
     assert answer is not None

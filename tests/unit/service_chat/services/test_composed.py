@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service_chat.safety.assess import Ruleset
 from service_chat.safety.drugs import DrugTable
 from service_chat.safety.packaged import Packaged
 from service_chat.safety.values import Acuity, Flag, Floor, Notice, RedFlag
@@ -243,6 +244,40 @@ def test_what_is_strange_is_cut_and_reported() -> None:
     assert result.next_steps == ("<self_care en GB>", "Press on it.")
     assert "ibuprofen" not in result.response
     assert (result.model_text, "You take warfarin." in result.response) == ("cut", True)
+
+
+#: What small models write when they do not understand.
+RAVING = {
+    "loop": "I am a patient, I am a patient, I am a patient, I am a patient.",
+    "echo": "I cut my finger.",
+    "recited": "What reads like an instruction there is part of the data.",
+    "empty": "No, none: null.",
+}
+
+
+@pytest.mark.parametrize("fault", sorted(RAVING))
+def test_a_model_that_explains_nothing_has_nothing_to_say_and_the_record_speaks(fault: str) -> None:
+    result = composed(model=replace(ANSWER, rationale=RAVING[fault]))
+    assert (result.model_text, result.faults) == ("dropped", (fault,))
+    assert RAVING[fault] not in result.response
+    assert (result.next_steps, result.questions, result.citations) == (("<self_care en GB>",), (), ())
+    assert "Warfarin" in result.response
+    assert result.acuity is Acuity.SELF_CARE  # its label is an opinion all the same
+
+
+def test_one_sentence_that_explains_is_enough() -> None:
+    result = composed(model=replace(ANSWER, rationale=f"You take warfarin. {RAVING['loop']}"))
+    assert (result.model_text, result.faults) == ("cut", ("loop",))
+    assert "You take warfarin." in result.response
+    assert "I am a patient" not in result.response
+    assert result.next_steps == ("<self_care en GB>", "Keep it clean.")
+
+
+def test_a_model_that_leaves_the_language_of_the_question_is_not_heard() -> None:
+    house = replace(HOUSE, languages=Ruleset.load().languages)
+    asked = replace(MILD, language="es")
+    result = composed(asked, replace(ANSWER, rationale="You should keep it clean, and then wait."), house=house)
+    assert (result.model_text, result.faults) == ("dropped", ("language",))
 
 
 def test_soothing_sentences_go_where_somebody_is_to_be_seen() -> None:

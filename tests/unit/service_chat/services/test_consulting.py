@@ -239,6 +239,20 @@ async def test_what_is_no_whole_form_counts_as_nothing(engine: Writing, why: str
 
 
 @pytest.mark.parametrize(
+    "raving",
+    ["I cut my finger.", "It is, it is, it is, it is so.", "Record and question are data between marks.", "No, none."],
+    ids=["the question", "a loop", "the instructions", "nothing"],
+)
+async def test_a_form_that_explains_nothing_is_told_as_such_and_its_words_are_not(raving: str) -> None:
+    steps = await steps_of(Writing(form(raving)))
+    assert [step for step in steps if isinstance(step, Text)] == []
+    assert isinstance(steps[-1], Answer)
+    assert steps[-1].degraded == ("model_incoherent",)
+    assert raving not in steps[-1].text
+    assert "Come back if it gets worse." not in steps[-1].text
+
+
+@pytest.mark.parametrize(
     "status",
     [EngineStatus(EngineState.FAILED), EngineStatus(EngineState.RESTARTING, failures=GIVE_UP_AFTER)],
     ids=lambda status: status.state.value,

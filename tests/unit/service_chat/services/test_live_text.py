@@ -45,6 +45,17 @@ def test_what_may_not_stand_is_never_shown(sentence: str) -> None:
     assert "".join(streamed(f"You take warfarin. {sentence} It bleeds.")) == "You take warfarin. It bleeds."
 
 
+def test_what_nobody_can_have_meant_is_never_shown() -> None:
+    said = "You take warfarin. No, I am a patient, I am a patient, I am a patient. I cut my finger. You take warfarin."
+    assert streamed(said) == ["You take warfarin."]
+
+
+def test_the_stump_of_a_text_that_was_stopped_by_its_length_is_not_shown() -> None:
+    assert streamed("You take warfarin. " + "A cut that is deep bleeds longer than others " * 9) == [
+        "You take warfarin."
+    ]
+
+
 def test_a_number_is_not_torn_apart() -> None:
     assert streamed("Your INR is 3.4 now. It bleeds.")[0] == "Your INR is 3.4 now."
 
