@@ -1,13 +1,16 @@
 """`python -m scripts.evaluation`: every vignette answered three times, the figures, and a status that is their verdict.
 
 Without a model the rules answer in this process. `--model FILE` starts the chat service with that GGUF file and records
-of the vignettes' patients; `--url URL` asks one that runs already and reads what `--write-records FILE` wrote.
+of the vignettes' patients; `--url URL` asks one that runs already and reads what `--write-records FILE` wrote. With a
+model its words are judged too; `--answers FILE` keeps them for reading.
 Status 0: every bound holds; 1: one is broken, or a vignette was not answered; 2: the call or a file is wrong.
 """
 
 import argparse
+import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,11 +20,11 @@ from pathlib import Path
 
 import httpx
 
-from scripts.evaluation import semigran
-from scripts.evaluation.figures import Outcomes, regressions
+from scripts.evaluation import semigran, words
+from scripts.evaluation.figures import Outcomes, figures, regressions
 from scripts.evaluation.floor import FloorAnswers
-from scripts.evaluation.outcomes import Answerer, NoAnswer
-from scripts.evaluation.report import report
+from scripts.evaluation.outcomes import Answerer, NoAnswer, Outcome
+from scripts.evaluation.report import in_short, report
 from scripts.evaluation.service import ServiceAnswers
 from scripts.evaluation.vignettes import FOLDER, BadVignette, Vignette, load
 from scripts.loopback import ServiceFailed, running
@@ -44,6 +47,7 @@ class Asked:
     url: str | None
     records: Path | None
     semigran: Path | None
+    answers: Path | None
     folder: Path
     runs: int
 
@@ -63,12 +67,15 @@ def parse(arguments: Sequence[str]) -> Asked:
     parser.add_argument(
         "--semigran", type=Path, metavar="FILE", help="judge this downloaded file too: see docs/safety.md"
     )
+    parser.add_argument("--answers", type=Path, metavar="FILE", help="write what was answered, a JSON object a line")
     parser.add_argument("--vignettes", type=Path, default=FOLDER, metavar="FOLDER", help="other vignettes than our own")
     parser.add_argument("--runs", type=int, default=RUNS, help=f"how often each is asked ({RUNS})")
     found = parser.parse_args(arguments)
     if found.runs < 1:
         parser.error("--runs must be at least 1")
-    return Asked(found.model, found.url, found.write_records, found.semigran, found.vignettes, found.runs)
+    return Asked(
+        found.model, found.url, found.write_records, found.semigran, found.answers, found.vignettes, found.runs
+    )
 
 
 def run(answerer: Answerer, vignettes: Sequence[Vignette]) -> Outcomes:
@@ -114,6 +121,15 @@ def evaluate(asked: Asked) -> int:
     with answering(asked, everything, today) as answerer:
         runs = [run(answerer, everything) for _ in range(asked.runs)]
     broken = regressions(vignettes, runs)
+    if asked.answers is not None:
+        asked.answers.write_text("".join(_kept(v, runs[0][v.id]) for v in everything), encoding="utf-8")
+    if asked.with_model:
+        found = words.words(everything, runs[0], words.Reader.load(today))
+        told = [outcome.told for outcome in runs[0].values() if outcome.told is not None]
+        print(*words.lines(found, Counter(why for each in told for why in each.degraded)), sep="\n")
+        broken += words.broken(found)
+        alone = run(FloorAnswers.load(today), vignettes)
+        print(*in_short(figures(vignettes, alone), "rules alone"), sep="\n")
     if cases:
         verdict = semigran.judge(cases, runs[0])
         print(*semigran.lines(verdict), sep="\n")
@@ -121,6 +137,20 @@ def evaluate(asked: Asked) -> int:
     title = "model on" if asked.with_model else "model off"
     print(*report(vignettes, runs[0], f"{title}, {asked.runs} runs", broken), sep="\n")
     return 1 if broken else 0
+
+
+def _kept(vignette: Vignette, outcome: Outcome) -> str:
+    """An answer as a line to read later."""
+    answer = {
+        "id": vignette.id,
+        "text": vignette.text,
+        "acuity": outcome.acuity.code,
+        "flags": sorted(flag.value for flag in outcome.flags),
+        "degraded": list(outcome.told.degraded) if outcome.told is not None else [],
+        "ungrounded_terms": list(outcome.told.ungrounded) if outcome.told is not None else [],
+        "response": outcome.told.response if outcome.told is not None else "",
+    }
+    return json.dumps(answer, ensure_ascii=False) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -32,6 +32,12 @@ def report(vignettes: Sequence[Vignette], outcomes: Outcomes, title: str, broken
     yield "every bound holds" if not broken else f"{len(broken)} regressions"
 
 
+def in_short(total: Figures, title: str) -> Iterator[str]:
+    """A line, to lay beside a report."""
+    yield f"{title}: " + ", ".join(f"{name} {column(total)}" for name, column in _COLUMNS)
+    yield ""
+
+
 def _table(title: str, rows: Mapping[str, Figures]) -> Iterator[str]:
     yield f"{title:<24}" + "".join(f"{name:>{_WIDTH}}" for name, _ in _COLUMNS)
     for name, each in rows.items():

@@ -3,9 +3,11 @@
 The vignettes are those of Semigran et al., BMJ 2015;351:h3480, whose licence (CC BY-NC) is not ours to pass on, so
 none of them stand here. Whoever may use them downloads `triage_bench/vignettes/semigran_vignettes.jsonl` from
 github.com/medaks/medask-benchmarks and names the file: one JSON object a line, `case_description` and `urgency_level`
-(`em`, `ne` or `sc`; the words of the paper are read too), other keys ignored.
+(`em`, `ne` or `sc`; the words of the paper are read too), other keys ignored. Age and sex stand in the first words of
+every case; they become the patient's record, because a service that is asked knows them from there.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from scripts.evaluation.figures import Share
 from scripts.evaluation.outcomes import Outcome
-from scripts.evaluation.vignettes import BadVignette, Vignette
+from scripts.evaluation.vignettes import BadVignette, Patient, SexCode, Vignette
 from service_chat.safety.values import Acuity
 
 #: Share of emergencies that must be answered as one. Our own floor.
@@ -47,6 +49,15 @@ def level_named(spelling: object) -> object:
     """Hyphens, blanks and case do not count; an unknown word is left for the reader to refuse."""
     word = "".join(letter for letter in str(spelling).casefold() if letter.isalpha())
     return _SPELLINGS.get(word, spelling)
+
+
+_AGE = re.compile(r"(?i)\b(\d{1,3})[ -](year|month|week)s?[ -]old\b")
+_SEXES: Mapping[str, SexCode] = {
+    **dict.fromkeys(("woman", "female", "girl", "mrs", "ms", "she", "her", "daughter"), "F"),
+    **dict.fromkeys(("man", "male", "boy", "mr", "he", "his", "son"), "M"),
+}
+_WORD = re.compile(r"[a-z]+")
+_PER_YEAR = {"year": 1.0, "month": 12.0, "week": 52.0}
 
 
 class _Case(BaseModel):
@@ -85,11 +96,24 @@ def load(path: Path) -> tuple[Case, ...]:
             case = _Case.model_validate_json(line)
         except ValidationError as error:
             raise BadVignette(f"{path.name}:{number}: {error.errors()[0]['msg']}") from error
-        vignette = Vignette(f"semigran-{number:03d}", "semigran", "en", case.case_description, None, None, (), (), "")
+        text = case.case_description
+        vignette = Vignette(
+            f"semigran-{number:03d}", "semigran", "en", text, None, None, (), (), "", patient=patient_in(text)
+        )
         cases.append(Case(vignette, case.urgency_level))
     if not cases:
         raise BadVignette(f"{path.name}: no case in it")
     return tuple(cases)
+
+
+def patient_in(text: str) -> Patient:
+    """Who a case is about: the first age and the first word with a sex in it; what is not told is not recorded."""
+    age = _AGE.search(text)
+    words = _WORD.findall(text.casefold())
+    return Patient(
+        age_years=int(age[1]) / _PER_YEAR[age[2].casefold()] if age is not None else None,
+        sex=next((_SEXES[word] for word in words if word in _SEXES), "U"),
+    )
 
 
 def level_of(acuity: Acuity) -> Level:

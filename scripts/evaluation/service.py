@@ -12,7 +12,7 @@ import httpx
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from typing_extensions import override
 
-from scripts.evaluation.outcomes import Answerer, NoAnswer, Outcome
+from scripts.evaluation.outcomes import Answerer, NoAnswer, Outcome, Told
 from scripts.evaluation.vignettes import AcuityCode, Vignette
 from service_chat.safety.values import Flag, Notice
 
@@ -34,6 +34,10 @@ class _Answer(BaseModel):
     acuity: AcuityCode
     red_flags: list[_RedFlag]
     notices: list[Annotated[Notice, BeforeValidator(_code)]] = []
+    response: str = ""
+    usage: dict[str, object] | None = None
+    degraded: list[str] = []
+    ungrounded_terms: list[str] = []
 
 
 class ServiceAnswers(Answerer):
@@ -48,7 +52,9 @@ class ServiceAnswers(Answerer):
             answer = _Answer.model_validate_json(response.content)
         except ValidationError as error:
             raise NoAnswer(f"{vignette.id}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
-        return Outcome(answer.acuity, frozenset(flag.code for flag in answer.red_flags), frozenset(answer.notices))
+        told = Told(answer.response, answer.usage is not None, tuple(answer.degraded), tuple(answer.ungrounded_terms))
+        flags = frozenset(flag.code for flag in answer.red_flags)
+        return Outcome(answer.acuity, flags, frozenset(answer.notices), told)
 
     def _ask(self, vignette: Vignette) -> httpx.Response:
         asked = {"patient_mrn": vignette.id, "query": vignette.text}

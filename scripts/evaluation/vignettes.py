@@ -47,6 +47,8 @@ def acuity_of(code: object) -> object:
 
 
 AcuityCode = Annotated[Acuity, BeforeValidator(acuity_of)]
+#: As a record has it: female, male, unknown.
+SexCode = Literal["F", "M", "U"]
 Texts = tuple[Annotated[str, Field(min_length=1)], ...]
 
 
@@ -57,7 +59,7 @@ class Patient:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     age_years: Annotated[float, Field(ge=0, le=120)] | None = None
-    sex: Literal["F", "M", "U"] = "U"
+    sex: SexCode = "U"
     pregnant: bool | None = None
     gestation_weeks: Annotated[int, Field(ge=0, le=45)] | None = None
     conditions: Texts = ()  #: displays of active ones

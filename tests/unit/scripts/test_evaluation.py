@@ -27,7 +27,7 @@ from scripts.evaluation.figures import (
 from scripts.evaluation.outcomes import Answerer, NoAnswer, Outcome
 from scripts.evaluation.report import report
 from scripts.evaluation.service import ServiceAnswers
-from scripts.evaluation.vignettes import BadVignette, Vignette, load, read
+from scripts.evaluation.vignettes import BadVignette, Patient, Vignette, load, read
 from service_chat.records.ports import AllergyStatus, Pregnancy
 from service_chat.records.sqlite import read_patient
 from service_chat.records.sqlite_file import connect
@@ -367,6 +367,20 @@ def test_an_unknown_level_is_refused_with_its_line(tmp_path: Path) -> None:
 def test_a_file_that_can_not_be_read_is_told(tmp_path: Path, path: str) -> None:
     with pytest.raises(BadVignette):
         semigran.load(tmp_path / path)
+
+
+@pytest.mark.parametrize(
+    ("text", "patient"),
+    [
+        ("A 48-year-old woman with a history of migraine", Patient(48, "F")),
+        ("Mr. E is a 26 year-old man who presents to your office; his mother is 60 years old", Patient(26, "M")),
+        ("An 18-month-old toddler presents. Her parents report a cold.", Patient(1.5, "F")),
+        ("A 22-year-old student with a 5-year history of sneezing; he has itchy eyes", Patient(22, "M")),
+        ("A student presents", Patient()),
+    ],
+)
+def test_age_and_sex_of_a_semigran_case_are_its_record(tmp_path: Path, text: str, patient: Patient) -> None:
+    assert cases(tmp_path, (text, "ne"))[0].vignette.patient == patient
 
 
 def test_semigran_counts_levels_and_the_way_they_are_missed(tmp_path: Path) -> None:
