@@ -1,6 +1,6 @@
 """Who holds how many cells of the KV cache, and which prefixes are kept in it for later. Pure.
 
-Called by the engine's step loop, which does to llama.cpp's memory what is decided here. The context is one unified
+Called by `prefixes`, which does to llama.cpp's memory what is decided here. The context is one unified
 cache: a cell is used once however many sequences share it (`seq_cp` copies nothing). llama.cpp refuses a whole step
 when no cell is left, so one request would fail for another; therefore each reserves before it starts what it may need
 at worst, and one that started never runs out.

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from service_chat.engines.gguf.context import LlamaContext
 from service_chat.engines.gguf.drafting import DraftGovernor
-from service_chat.engines.gguf.engine import Engine, Shape
+from service_chat.engines.gguf.engine import Engine
 from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.gguf.model import LlamaModel
+from service_chat.engines.gguf.shape import Shape
 from service_chat.engines.gguf.threads import ThreadPlan, spin_in_words
 from service_chat.engines.protocol import ChatMessage, ModelInfo, SamplingParams
 from service_chat.engines.room import LEAST_ROOM

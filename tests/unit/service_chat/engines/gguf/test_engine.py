@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service_chat.engines.gguf.context import LlamaContext
-from service_chat.engines.gguf.engine import Shape
 from service_chat.engines.gguf.messages import Counted, Outcome
 from service_chat.engines.gguf.model import LlamaModel
+from service_chat.engines.gguf.shape import Shape
 from service_chat.engines.protocol import ChatMessage, Completion, Delta, FinishReason, Prefill, SamplingParams
 from service_chat.errors import PromptTooLong
 from tests.models.tiny_gguf import build_tiny_gguf
