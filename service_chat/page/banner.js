@@ -1,0 +1,33 @@
+// The fixed words that come before all else, with the numbers to call. The element is an alert and is always there: it is
+// read out when its words change, and only then.
+
+import { byId, html } from "./dom.js";
+import { icon, tongue, withNumbers } from "./prose.js";
+
+let shown = null;
+
+/** `notice`: {acuity, notice, numbers, language, codes} or null; `leave` clears the screen at once. */
+export function showNotice(notice, leave) {
+  const now = JSON.stringify(notice);
+  if (now === shown) return;
+  shown = now;
+  const place = byId("banner");
+  place.className = notice === null ? "" : `banner ${notice.acuity}`;
+  if (notice === null) {
+    place.replaceChildren();
+    return;
+  }
+  // Whether it is safe to read on is the first thing said where somebody may be watched, and the way out is beside it.
+  const watched = notice.codes.includes("violence_abuse");
+  const out = html("button", { type: "button", class: "quiet", id: "leave" }, "Clear this screen");
+  out.addEventListener("click", leave);
+  place.replaceChildren(
+    icon(notice.acuity === "urgent" ? "clock" : "phone"),
+    html("div", {},
+      html("p", { class: "notice", ...tongue(notice.language) }, ...withNumbers(notice.notice, notice.numbers)),
+      html("p", { class: "calls" }, ...notice.numbers.map(callButton), ...(watched ? [out] : []))));
+}
+
+function callButton({ label, number }) {
+  return html("a", { class: "call", href: `tel:${number}` }, icon("phone"), html("span", {}, `Call ${label}`));
+}
