@@ -29,6 +29,7 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "gestation_weeks": "weeks",
     "age_years": "years, months as a fraction",
     "pain_score": "0 to 10",
+    "breaths_min": "a minute",
     "duration_min": "minutes",
 }
 #: Named groups of units: what one of them is in years, and in minutes.
