@@ -72,6 +72,8 @@ _COMPARED = 12  #: words behind a "never" in which a comparison turns it round: 
 _UNDONE = 5  #: words behind "I can't say" in which a denial denies nothing
 #: Languages that say their "if" behind what it is about.
 _CONDITION_LAST: Final = frozenset({"ja", "zh", "hi"})
+#: Languages whose verbs close a clause: "grandfather of a stroke died".
+_VERB_LAST: Final = frozenset({"ja", "hi"})
 _LIST_COMMAS: Final = frozenset({",", "\u3001"})
 
 
@@ -308,7 +310,10 @@ class _Judge:
 
     def _was(self, after: int, hit: Match) -> bool:
         """Whether a word of the past leads to a hit, and nothing in the sentence says that it is of today."""
-        return self._cues["was"].any_in(after + 1, hit.last + 1) and not self._today(hit)
+        end = hit.last + 1
+        if hit.language in _VERB_LAST:
+            end = bisect_left(self._clauses, self._clauses[hit.last] + 1)
+        return self._cues["was"].any_in(after + 1, end) and not self._today(hit)
 
     def _today(self, hit: Match) -> bool:
         """Whether the hit's sentence has a word of today, in whatever clause."""
