@@ -20,6 +20,10 @@ inference_end = _span(
     "The engine has answered; elapsed_ms includes the wait.",
     *("elapsed_ms", "queue_ms", "prefill_ms", "decode_ms", "prompt_tokens", "completion_tokens", "finish_reason"),
 )
+chat_log_start = _span("chat_log_storage_start", "A conversation is being stored, or the fact that there was one.")
+chat_log_end = _span(
+    "chat_log_storage_end", "It is stored; the number is random and names nobody.", "elapsed_ms", "conversation_id"
+)
 request_completed = _span("request_completed", "The answer is on its way.", "degraded")
 request_abandoned = _span(
     "request_abandoned",
@@ -62,6 +66,21 @@ chat_cancelled = _event(
 )
 chat_failed = _event("chat_failed", "A chat ended with an error.", "llm_mode", "stage", "code", level=WARNING)
 
+api_keys_loaded = _event("api_keys_loaded", "The file of API keys was read, at the start or after a change.", "keys")
+api_keys_refused = _event(
+    "api_keys_refused",
+    "The file of API keys changed to something that can not be used; the keys before it go on.",
+    *("reason", "keys"),
+    level=ERROR,
+)
+jwks_loaded = _event("jwks_loaded", "The OpenID provider's keys were fetched and are new.", "keys")
+jwks_unavailable = _event(
+    "jwks_unavailable",
+    "The OpenID provider's keys could not be fetched; those that are known go on.",
+    *("reason", "keys"),
+    level=ERROR,
+)
+
 engine_state_changed = _event(
     "engine_state_changed", "The engine went from one state to the next.", "llm_mode", "state", "reason", "failures"
 )
@@ -94,3 +113,39 @@ model_swap_failed = _event(
 engine_restarts_keep_failing = _event(
     "engine_restarts_keep_failing", "The engine does not come back; the service is not ready.", "failures", level=ERROR
 )
+
+audit_opened = _event(
+    "audit_opened",
+    "The audit's file is open; the end of its chain then, for whoever keeps this line elsewhere.",
+    *("seq", "hash", "keyed"),
+)
+audit_closed = _event("audit_closed", "All audit rows are written; the end of the chain.", "seq", "hash")
+audit_write_failed = _event(
+    "audit_write_failed",
+    "Audit rows can not be written; they wait, and it is tried again.",
+    *("error_type", "waiting"),
+    level=ERROR,
+)
+audit_lost = _event(
+    "audit_lost", "Audit entries found no room to wait, or the process ended before them.", "entries", level=ERROR
+)
+retention_done = _event("retention_done", "What was past its time is gone.", "store", "dropped")
+retention_failed = _event(
+    "retention_failed",
+    "What is past its time could not be dropped; it is tried again.",
+    "store",
+    "error_type",
+    level=ERROR,
+)
+chat_log_failed = _event(
+    "chat_log_failed",
+    "A conversation, or a comment on one, could not be stored.",
+    *("reason",),
+    level=WARNING,
+)
+patient_ref_key_missing = _event(
+    "patient_ref_key_missing",
+    "PATIENT_REF_KEY is not set: references to patients are other ones after every start.",
+    level=WARNING,
+)
+feedback_received = _event("feedback_received", "Somebody judged an answer.", "verdict")

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from serving.settings import ServiceSettings
+from service_chat.settings_privacy import PrivacySettings
 
 LlmMode = Literal["gguf", "mock", "remote"]
 RecordsBackend = Literal["sqlite", "carepath", "fhir", "none"]
@@ -27,7 +27,7 @@ _OLD_MODES = {
 _VECTOR = "There is no vector store: the record itself is read."
 
 
-class ChatSettings(ServiceSettings):
+class ChatSettings(PrivacySettings):
     chat_api_port: int = Field(8002, ge=0, le=65535, description="Port of the HTTP door; 0 takes a free one.")
     llm_mode: LlmMode = Field(
         "gguf",
@@ -208,6 +208,7 @@ class ChatSettings(ServiceSettings):
                 "the mode remote (LLM_MODE or ALLOWED_LLM_MODES) needs REMOTE_MODEL: the server's name for its model"
             )
         self._check_records()
+        self.check_privacy(self.records_source)
         if self.gguf_path is not None and self.model_source:
             raise ValueError("GGUF_PATH and MODEL_SOURCE both name a model: set one of them")
         if self.gguf_max_tokens >= self.gguf_n_ctx:

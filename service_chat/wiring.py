@@ -14,6 +14,7 @@ from typing_extensions import override
 from service_chat import events
 from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
+from service_chat.keeping import Keeping
 from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import hub_model, parse_reference
 from service_chat.record_stores import open_records
@@ -58,14 +59,17 @@ class Runtime:
         self._records = _RecordsOfTheHouse()
         #: Made-up patients that may be named to anybody; none before the records are open, or where they are real.
         self.examples: tuple[Example, ...] = ()
-        self.chats = ChatCompletions(self.lanes, self.default_mode, self.lifecycle, _sampling(settings))
+        self.keeping = Keeping(settings, self.clock, self.metrics)
+        self.chats = ChatCompletions(
+            self.lanes, self.default_mode, self.lifecycle, _sampling(settings), self.keeping.chats()
+        )
         self.guard = Guard.load(settings.region, Acuity[settings.model_acuity_up_to.upper()])
         self.triage = Triage(
             *(self.lanes, self._records, self.lifecycle, _sampling(settings), self.default_mode),
             *(self.guard, self.clock),
         )
         kept = JobPolicy(settings.triage_grace_seconds, settings.triage_keep_seconds, settings.triage_keep_jobs)
-        self.jobs = Jobs(self.triage.steps, kept, self.clock, self.metrics)
+        self.jobs = Jobs(self.keeping.steps(self.triage.steps), kept, self.clock, self.metrics)
         self._stack = AsyncExitStack()
         self._liveness = Liveness(self.clock)
         self._begun = 0.0
@@ -101,6 +105,7 @@ class Runtime:
     async def __aenter__(self) -> "Runtime":
         self._begun = time.monotonic()
         await self._stack.enter_async_context(self.lag)
+        await self._stack.enter_async_context(self.keeping)  # before all that may be asked, closed after it
         self._records.opened = await open_records(self.settings, self.clock)
         self._stack.push_async_callback(self._records.aclose)
         if self.settings.records_source == "sqlite":

@@ -55,7 +55,7 @@ class Rendering:
             llm_mode=answer.llm_mode,
             response=answer.text,
             inference_time_ms=answer.inference_time_ms,
-            conversation_id=None,
+            conversation_id=answer.conversation_id,
             job_id=job.id,
             acuity=composed.acuity.code,
             acuity_source=composed.acuity_source,

@@ -96,7 +96,9 @@ class TriageAnswer(BaseModel):
     llm_mode: str
     response: str = Field(description="The text to show.")
     inference_time_ms: float = Field(description="Wall time of the engine's part, the wait included.")
-    conversation_id: str | None = Field(description="Null: conversations are not stored.")
+    conversation_id: str | None = Field(
+        description="Random number under which the conversation is kept; null: it is not, or storing took too long."
+    )
     job_id: str = Field(description="The job's number: GET /triage/{job_id} gives this answer again, for a while.")
     acuity: Literal["informational", "self_care", "routine", "urgent", "emergency", "emergency_now"] = Field(
         description="How soon somebody should see to it; never below what the rules hold."

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 from service_chat.engines.protocol import EngineState, SamplingParams
 from service_chat.errors import ModelNotFound
+from service_chat.services.caller import ANONYMOUS, Caller
 from service_chat.services.chat_lane import Chat, ChatLane, ChatStep
 from service_chat.services.readiness import given_up
+from service_chat.services.recording import ChatRecording
 from serving.deadline import Deadline
 from serving.errors import Draining, InvalidInput, NotReady
 from serving.lifecycle import Lifecycle
@@ -37,9 +39,16 @@ class Offered:
 
 class ChatCompletions:
     def __init__(
-        self, lanes: Mapping[str, ChatLane], default_mode: str, lifecycle: Lifecycle, params: SamplingParams
+        self,
+        lanes: Mapping[str, ChatLane],
+        default_mode: str,
+        lifecycle: Lifecycle,
+        params: SamplingParams,
+        recording: ChatRecording | None = None,
     ) -> None:
-        """`lanes`: one for each mode on offer, empty when the model is switched off; `params`: the service's own."""
+        """`lanes`: one for each mode on offer, empty when the model is switched off; `params`: the service's own;
+        `recording`: writes down how each chat ended, and nothing of what was said in it."""
+        self._recording = recording
         self._lanes, self._default_mode, self._lifecycle = lanes, default_mode, lifecycle
         #: What a request does not say. The service's penalty and its fixed seed are for triage: a caller who sends no
         #: penalty means none, and one who asks twice without a seed wants two answers.
@@ -63,7 +72,9 @@ class ChatCompletions:
         known = ", ".join(model.name for model in offered)
         raise ModelNotFound(f"There is no such model here. On offer: {known or 'none'}.", param="model")
 
-    async def steps(self, model: Offered, chat: Chat, deadline: Deadline) -> AsyncGenerator[ChatStep, None]:
+    def steps(
+        self, model: Offered, chat: Chat, deadline: Deadline, caller: Caller = ANONYMOUS
+    ) -> AsyncGenerator[ChatStep, None]:
         """What the lane yields, the Completion last. Closing it early gives up the place and stops the engine.
 
         Raises (beside what `ChatLane.stream` raises):
@@ -72,6 +83,10 @@ class ChatCompletions:
             InvalidInput: `max_tokens` alone is more than the model's context holds, or a form is asked of an engine
                 that has none.
         """
+        steps = self._steps(model, chat, deadline)
+        return steps if self._recording is None else self._recording.steps(steps, caller)
+
+    async def _steps(self, model: Offered, chat: Chat, deadline: Deadline) -> AsyncGenerator[ChatStep, None]:
         if self._lifecycle.closing:
             raise Draining(retry_after_s=1)
         lane = self._lanes[model.mode]

@@ -80,6 +80,7 @@ class Answer:
     degraded: tuple[str, ...] = ()
     completion: Completion | None = None
     shown: Shown = Shown()
+    conversation_id: str | None = None  #: under which it is kept; None: it is not, or was not in time
 
     @property
     def text(self) -> str:

@@ -1,0 +1,195 @@
+"""The audit's file: an SQLite table that rows are appended to, and the note beside it of how far it goes.
+
+`trail` writes through it on a confined thread, the command line by itself; several processes may have one file, because
+each append reads the end of the chain inside its own transaction. Every call blocks. Rows leave in one way only: the
+oldest together, when they are past their time, with a row that says so at the chain's other end.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from service_chat.audit.chain import BEGIN, COLUMNS, Keys, Link
+from service_chat.audit.ports import Entry
+from serving.errors import DependencyFailed
+
+SCHEMA_VERSION = 1
+RETENTION = "audit_retention"
+#: Rows that leave in one transaction: others wait for it.
+_AT_ONCE = 10_000
+#: How long another process may hold the file, in seconds.
+_BUSY_S = 5.0
+
+# The triggers stop code that has lost its way. Who means harm can drop them; for that there is the chain.
+_SCHEMA = f"""
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY, at TEXT NOT NULL, principal TEXT NOT NULL, patient_ref TEXT, action TEXT NOT NULL,
+    outcome TEXT NOT NULL, acuity TEXT, rules TEXT NOT NULL, trace_id TEXT, job_id TEXT, conversation_id TEXT,
+    detail TEXT NOT NULL, key_id TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER audit_rows_stay_as_they_are BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'audit rows are not changed'); END;
+CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit WHEN OLD.seq > (
+    SELECT coalesce(max(CAST(detail AS INTEGER)), 0) FROM (
+        SELECT detail FROM audit WHERE action = '{RETENTION}' ORDER BY seq DESC LIMIT 1)
+) BEGIN SELECT RAISE(ABORT, 'audit rows leave by retention only'); END;
+CREATE INDEX audit_retentions ON audit (seq) WHERE action = '{RETENTION}';
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_INSERT = f"INSERT INTO audit VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+
+
+def head_path(path: Path) -> Path:
+    """Where the end of the chain is noted: a file that was cut is shorter than its note."""
+    return path.with_name(f"{path.name}.head")
+
+
+def moment(at: datetime) -> str:
+    """UTC, in milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class AuditFile:
+    """One connection. Use and close it on the thread that opened it."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, keys: Keys) -> None:
+        self._connection, self._path, self._keys = connection, path, keys
+
+    @classmethod
+    def open(cls, path: Path, keys: Keys) -> Self:
+        """Makes a missing file; nobody but its owner may read it.
+
+        Raises:
+            DependencyFailed: It can not be made or opened, or another version wrote it.
+        """
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+            try:
+                _prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise DependencyFailed(
+                f"The audit file {path.name} can not be opened.", reason=type(error).__name__
+            ) from error
+        return cls(connection, path, keys)
+
+    def append(self, entries: Sequence[Entry]) -> Link:
+        """All of them or none; the end of the chain afterwards. Raises sqlite3.Error and OSError."""
+        with self._writing():
+            end = self._end()
+            for entry in entries:
+                end = self._add(entry, end)
+        self._note(end)
+        return end
+
+    def end(self) -> Link:
+        """Raises sqlite3.Error."""
+        return self._end()
+
+    def drop_before(self, before: datetime, now: datetime) -> tuple[int, Link]:
+        """Takes out rows that are older, the oldest first, at most some thousand; how many, and the end of the chain.
+
+        A row at the end says up to which one they went and what its hash was: that is where the rest begins. The clock
+        may have been set back once, so rows go in their order, up to the first that is young enough.
+
+        Raises:
+            sqlite3.Error, OSError: Nothing was taken out.
+        """
+        with self._writing():
+            end = self._end()
+            first = self._one("SELECT seq FROM audit ORDER BY seq LIMIT 1")
+            young = self._one("SELECT seq FROM audit WHERE at >= ? ORDER BY seq LIMIT 1", moment(before))
+            if first is None or first == young:
+                return 0, end
+            last = min(end.seq if young is None else young[0] - 1, first[0] + _AT_ONCE - 1)
+            through = Link(*(self._one("SELECT seq, hash FROM audit WHERE seq <= ? ORDER BY seq DESC LIMIT 1", last)))
+            end = self._add(Entry(now, "service", RETENTION, "dropped", detail=str(through)), end)
+            gone = self._connection.execute("DELETE FROM audit WHERE seq <= ?", (through.seq,)).rowcount
+        self._note(end)
+        return gone, end
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        # IMMEDIATE: two processes that both read the end first would write one row twice.
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _end(self) -> Link:
+        found = self._one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
+        return Link(*found) if found is not None else BEGIN
+
+    def _one(self, query: str, *values: object) -> Any:
+        return self._connection.execute(query, values).fetchone()
+
+    def _add(self, entry: Entry, end: Link) -> Link:
+        told = (
+            *(moment(entry.at), entry.principal, entry.patient_ref, entry.action, entry.outcome, entry.acuity),
+            *(" ".join(entry.rules), entry.trace_id, entry.job_id, entry.conversation_id, entry.detail),
+        )
+        cells = (end.seq + 1, *map(_writable, told), self._keys.current, end.hash)
+        made = self._keys.digest(cells, self._keys.current)
+        assert made is not None  # the current key is always here
+        self._connection.execute(_INSERT, (*cells, made))
+        return Link(end.seq + 1, made)
+
+    def _note(self, end: Link) -> None:
+        """After the commit: a crash in between leaves a note that is behind, which is no lie."""
+        target = head_path(self._path)
+        building = target.with_name(f"{target.name}.{os.getpid()}")
+        building.write_text(f"{end}\n")
+        building.replace(target)
+
+
+def _writable(cell: str | None) -> str | None:
+    """Half a surrogate pair is no text to SQLite: one odd name in a token must not stop the rows behind it."""
+    return cell.encode("utf-8", "replace").decode() if cell is not None else None
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")  # who verifies for minutes must not keep who writes waiting
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is dropped is gone from the pages too
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            for statement in _statements(_SCHEMA):
+                connection.execute(statement)
+            version = SCHEMA_VERSION
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    if version != SCHEMA_VERSION:
+        raise DependencyFailed(
+            f"The audit file has schema {version}, this release writes {SCHEMA_VERSION}; move it away, and keep it.",
+            found=version,
+            expected=SCHEMA_VERSION,
+        )
+
+
+def _statements(script: str) -> Iterator[str]:
+    """`executescript` would commit what was begun."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
