@@ -15,6 +15,7 @@ from openai import APIError, BadRequestError, InternalServerError, NotFoundError
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 from pydantic import BaseModel, ConfigDict, Field
 
+from service_chat.services.answer_form import Lengths, answer_form, read_answer
 from tests.integration.processes import ServiceProcess, descendants, eventually, running
 from tests.integration.service_chat.conftest import Start
 from tests.models.tiny_gguf import DEFAULT_REPLY, build_tiny_gguf
@@ -153,6 +154,21 @@ def test_an_answer_keeps_to_its_schema_plain_and_streamed(talker: OpenAI) -> Non
         said = [chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices]
         assert len([text for text in said if text]) > 1
         Advice.model_validate_json("".join(said))
+
+
+def test_the_form_of_our_own_answers_is_taken_here_as_well(talker: OpenAI) -> None:
+    """Texts of hundreds of characters: what repeats has to be told as a repetition, or the engine refuses it."""
+    ids = ("C1", "C12", "M2")
+    short = answer_form(ids, lengths=Lengths(120, 2, 2, 12))
+    answer = talker.chat.completions.create(
+        model="default", messages=HELLO, max_tokens=600, response_format=form_of(json.loads(short.json_schema))
+    )
+    said = answer.choices[0].message.content or ""
+    assert answer.choices[0].finish_reason == "stop"
+    assert read_answer(said, ids) is not None
+    longest = form_of(json.loads(answer_form(ids).json_schema))
+    answer = talker.chat.completions.create(model="default", messages=HELLO, max_tokens=20, response_format=longest)
+    assert (answer.choices[0].message.content or "").startswith('{"record_refs":[')
 
 
 def test_the_clients_own_helper_parses_the_answer(talker: OpenAI) -> None:
