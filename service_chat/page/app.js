@@ -4,7 +4,7 @@
 import { Asking } from "./asking.js";
 import { showNotice } from "./banner.js";
 import { makeCard } from "./card.js";
-import { byId } from "./dom.js";
+import { byId, motion } from "./dom.js";
 import { complain, forgive, prepareForm, question, reuse, watchForm } from "./form.js";
 import { History } from "./history.js";
 import { askForKey, watchKey } from "./key.js";
@@ -65,8 +65,11 @@ function changed(entry, turn) {
 
 /** What the person can put right is marked where it is put right. */
 function mend(refusal) {
-  if (refusal.status === 401) askForKey(send);
-  else if (refusal.status === 422) complain(refusal.fields);
+  // Fixed words to read come before a field to mend: the focus would carry the eye away from them.
+  const quiet = refusal.floor?.notice != null;
+  if (refusal.status === 401 || refusal.status === 403) askForKey(refusal, send, quiet);
+  else if (refusal.code === "patient_not_found") complain(["nobody"], quiet);
+  else if (refusal.status === 422) complain(refusal.fields, quiet);
 }
 
 function show(entry) {
@@ -77,10 +80,9 @@ function show(entry) {
   tick();
 }
 
-/** Where the answer begins, if it would grow below the edge of the window. Focus stays where it is. */
+/** Brings the place of the answer up where its beginning would be low in the window. Focus stays where it is. */
 function reveal() {
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  byId("talk").scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
+  if (byId("talk").getBoundingClientRect().top > 0.6 * innerHeight) byId("talk").scrollIntoView({ behavior: motion() });
 }
 
 function reask(entry) {

@@ -1,10 +1,15 @@
 // The fixed words that come before all else, with the numbers to call. The element is an alert and is always there: it is
 // read out when its words change, and only then.
 
-import { byId, html } from "./dom.js";
+import { byId, html, motion } from "./dom.js";
 import { icon, tongue, withNumbers } from "./prose.js";
 
 let shown = null;
+
+/** Whether somebody may look over the reader's shoulder who must not read this. */
+export function isWatched(notice) {
+  return notice !== null && notice.codes.includes("violence_abuse");
+}
 
 /** `notice`: {acuity, notice, numbers, language, codes} or null; `leave` clears the screen at once. */
 export function showNotice(notice, leave) {
@@ -18,7 +23,7 @@ export function showNotice(notice, leave) {
     return;
   }
   // Whether it is safe to read on is the first thing said where somebody may be watched, and the way out is beside it.
-  const watched = notice.codes.includes("violence_abuse");
+  const watched = isWatched(notice);
   const out = html("button", { type: "button", class: "quiet", id: "leave" }, "Clear this screen");
   out.addEventListener("click", leave);
   place.replaceChildren(
@@ -26,6 +31,13 @@ export function showNotice(notice, leave) {
     html("div", {},
       html("p", { class: "notice", ...tongue(notice.language) }, ...withNumbers(notice.notice, notice.numbers)),
       html("p", { class: "calls" }, ...notice.numbers.map(callButton), ...(watched ? [out] : []))));
+  reveal(place);
+}
+
+/** It may come where nobody looks. Focus stays where it is. */
+function reveal(place) {
+  const { top, bottom } = place.getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight - byId("always").offsetHeight) place.scrollIntoView({ block: "start", behavior: motion() });
 }
 
 function callButton({ label, number }) {

@@ -31,7 +31,7 @@ export function makeCard(turn, acts) {
     const { result, refusal } = now;
     const over = isOver(now);
     place("asked", [now.question, result?.language ?? now.floor?.language ?? null], asked);
-    place("verdict", acuityOf(now), verdict);
+    place("verdict", acuityShown(now), verdict);
     place("progress", over ? null : { words: progressWords(now), ...bar(now), lost: now.state === "lost" }, (told) => progress(told, acts));
     place("words", result !== null ? ["answer", blocksOf(result), result.language] : over || now.text === "" ? null : ["draft", [now.text], now.floor?.language], answer);
     place("chips", listOf(result?.citations), chips);
@@ -62,7 +62,16 @@ export function badge(acuity, prefix = "") {
   return html("p", { class: `badge ${acuity}` }, icon(name), html("span", {}, prefix === "" ? word : `${prefix} ${word.toLowerCase()}`));
 }
 
+/** Low levels are no finding before the answer is whole: they would soothe while nothing is settled. */
+const LOW = ["informational", "self_care"];
+
+function acuityShown(turn) {
+  const known = acuityOf(turn);
+  return known === null || known.final || !isOver(turn) || !LOW.includes(known.acuity) ? known : null;
+}
+
 function verdict({ acuity, final }) {
+  if (!final && LOW.includes(acuity)) return html("p", { class: "badge plain" }, html("span", {}, "How urgent it is, is not settled yet"));
   return badge(acuity, final ? "" : "At least");
 }
 
@@ -124,13 +133,17 @@ function problemTold({ message, code, trace, retryAfter, status }) {
   return { message, code, trace, retryAfter, status };
 }
 
-function problem({ message, trace, retryAfter, status }, acts) {
+/** Whether the same question would be refused again: what is wrong with it is mended in the form. */
+function mended(status, code) {
+  return [400, 401, 403, 413, 422].includes(status) || (status === 404 && code !== "job_not_found");
+}
+
+function problem({ message, code, trace, retryAfter, status }, acts) {
   const words = message ?? "The question was taken back. The service has stopped working on it.";
   return html("div", { class: message === undefined ? "ended" : "trouble" },
     html("p", {}, words),
     ...(trace ? [traceLine(trace)] : []),
-    // What is wrong with the question is mended in the form; who asks, in the field for the key.
-    ...(status === 422 || status === 401 ? [] : [html("p", {}, retryButton(retryAfter ?? 0, acts.again))]));
+    ...(mended(status, code) ? [] : [html("p", {}, retryButton(retryAfter ?? 0, acts.again))]));
 }
 
 function traceLine(trace) {

@@ -57,15 +57,16 @@ export function reuse(text) {
   box.setSelectionRange(box.value.length, box.value.length);
 }
 
-/** Marks the fields that the service refused, in the page's words, and goes to the first. */
-export function complain(fields) {
+/** Marks the fields that the service refused, in the page's words, and goes to the first unless it is to be `quiet`. */
+export function complain(fields, quiet) {
   if (fields.includes("query")) mark("query", `A question has at most ${count(most)} characters.`);
   if (fields.includes("patient_mrn")) {
     mark("mrn", byId("mrn").value.trim() === ""
       ? "Choose a patient, or enter a record number."
       : "A record number has at most 64 letters, digits, dots, dashes and underscores.");
   }
-  document.querySelector("#ask [aria-invalid]")?.focus();
+  if (fields.includes("nobody")) mark("mrn", "No record has this number.");
+  if (!quiet) document.querySelector("#ask [aria-invalid]")?.focus();
 }
 
 export function forgive() {

@@ -1,9 +1,10 @@
 // What was asked in this tab, newest first. In memory only: nothing of a patient stays in the browser.
 
 import { byId, html } from "./dom.js";
+import { isWatched } from "./banner.js";
 import { badge } from "./card.js";
 import { tongue } from "./prose.js";
-import { isOver } from "./turn.js";
+import { isOver, noticeOf } from "./turn.js";
 
 const MOST = 50;
 const STATES = { failed: "No answer", cancelled: "Taken back" };
@@ -30,13 +31,17 @@ export class History {
     const held = this.#entries.find((each) => each.entry === entry);
     if (held === undefined) return;
     const { turn } = entry;
-    const shown = JSON.stringify([turn.state === "answered" ? turn.result.acuity : STATES[turn.state] ?? "running"]);
+    const watched = isWatched(noticeOf(turn));
+    const shown = JSON.stringify([turn.state === "answered" ? turn.result.acuity : STATES[turn.state] ?? "running", watched]);
     if (held.shown === shown) return;
     held.shown = shown;
     const state = turn.state === "answered" ? badge(turn.result.acuity) : html("p", { class: "badge plain" }, html("span", {}, isOver(turn) ? STATES[turn.state] : "Under way"));
     held.button.replaceChildren(
       html("span", { class: "when" }, `${clock(held.at)} · ${turn.question.mrn || "no patient"}`),
-      html("span", { class: "what", ...tongue(turn.result?.language) }, turn.question.query),
+      // A list stays in sight for long: what might harm who wrote it is not repeated there.
+      watched
+        ? html("span", { class: "what" }, "Words are not shown here")
+        : html("span", { class: "what", ...tongue(turn.result?.language) }, turn.question.query),
       ...inline(state));
     byId("history").hidden = false;
   }

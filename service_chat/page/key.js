@@ -6,13 +6,13 @@ import { say } from "./telling.js";
 
 let then = () => {};
 
-/** Shows the field; `again` is called once there is a key. */
-export function askForKey(again) {
+/** Shows the field; `again` is called once there is a key. `quiet` leaves the focus where it is. */
+export function askForKey({ status }, again, quiet) {
   then = again;
-  const part = byId("key-part");
-  byId("key-wrong").textContent = hasKey() ? "The service does not take this key." : "";
-  part.hidden = false;
-  byId("key").focus();
+  const words = status === 403 ? "The service does not allow this with the key it was given." : "The service does not take this key.";
+  byId("key-wrong").textContent = hasKey() ? words : "";
+  byId("key-part").hidden = false;
+  if (!quiet) byId("key").focus();
 }
 
 export function watchKey() {

@@ -16,15 +16,15 @@ export function icon(name) {
   return svg("svg", { class: "icon", "aria-hidden": true, focusable: "false" }, svg("use", { href: `#icon-${name}` }));
 }
 
-/** Blocks of text, with lines that begin with a dash as a list. */
+/** Blocks of text, with lines that begin with a dash as a list. Each finds its own direction: quotes may be in another. */
 export function prose(blocks) {
   return blocks.flatMap((block) => {
     const parts = [];
     for (const line of block.split("\n")) {
       const item = /^- /.test(line);
       const last = parts.at(-1);
-      if (item && last?.tagName === "UL") last.append(html("li", {}, line.slice(2)));
-      else parts.push(item ? html("ul", {}, html("li", {}, line.slice(2))) : html("p", {}, line));
+      if (item && last?.tagName === "UL") last.append(html("li", { dir: "auto" }, line.slice(2)));
+      else parts.push(item ? html("ul", {}, html("li", { dir: "auto" }, line.slice(2))) : html("p", { dir: "auto" }, line));
     }
     return parts;
   });

@@ -12,6 +12,11 @@ export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** How to scroll: at once for those who want nothing to move. */
+export function motion() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+}
+
 export function byId(id) {
   return document.getElementById(id);
 }
