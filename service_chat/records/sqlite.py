@@ -4,8 +4,9 @@ Opened by `service_chat.wiring`. The connection lives on a thread of its own (`s
 `sqlite_file` knows the tables and makes the file.
 """
 
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -77,25 +78,49 @@ class SqliteRecords(RecordStore):
             raise DependencyFailed("The record store could not be read.", reason=type(error).__name__) from error
 
 
+#: What a record consists of, beside the row of `patients`: the columns of each table.
+_PARTS: Mapping[str, str] = {
+    "conditions": "display, code, onset, resolved, inactive, kind",
+    "medications": "name, sig, started, code, on_hold",
+    "allergies": "substance, reaction, severity, code, criticality",
+    # As text: JSON's numbers have fifteen digits here, and a value is read as it was measured.
+    "observations": "kind, name, printf('%!.17g', value), unit, taken_at, loinc, comparator",
+    "encounters": "kind, started_at, reason, notes",
+    "documents": "title, text, written_at, kind",
+}
+
+
+def _part(table: str) -> str:
+    columns = f"json_group_array(json_array(rowid, {_PARTS[table]}))"
+    return f"(SELECT {columns} FROM {table} WHERE mrn = patients.mrn)"
+
+
+# One statement, one row: it sees a patient whole while an import replaces them. And every step of SQLite gives up the
+# interpreter, which a thread gets back from a busy loop after five milliseconds only: row by row, sixty times, a record
+# once took longer than the caller could wait.
+_RECORD = f"""
+SELECT json_array(sex, birth_date, pregnancy, gestation_weeks, allergy_status, as_of, deceased, allergies_denied,
+    pregnancy_began, pregnancy_holds_until), {", ".join(_part(table) for table in _PARTS)}
+FROM patients WHERE mrn = ?
+"""
+
+
 def read_patient(connection: sqlite3.Connection, mrn: str, today: date) -> PatientRecord:
     """Raises NotFound; `sqlite3.Error` and ValueError for a broken file."""
-    found = connection.execute(
-        "SELECT sex, birth_date, pregnancy, gestation_weeks, allergy_status, as_of, deceased, allergies_denied, "
-        "pregnancy_began, pregnancy_holds_until FROM patients WHERE mrn = ?",
-        (mrn,),
-    ).fetchone()
+    found = connection.execute(_RECORD, (mrn,)).fetchone()
     if found is None:
         raise NotFound("Patient not found")
-    sex, born, pregnancy, weeks, allergy_status, as_of, deceased, denied, began, until = found
+    patient, *parts = (json.loads(part) for part in found)
+    sex, born, pregnancy, weeks, allergy_status, as_of, deceased, denied, began, until = patient
+    # In the order in which they were written; the first cell is the row's number.
+    rows = {name: [row[1:] for row in sorted(part)] for name, part in zip(_PARTS, parts, strict=True)}
 
-    def rows(columns: str, table: str, order: str, more: str = "") -> list[tuple[str, ...]]:
-        query = f"SELECT {columns} FROM {table} WHERE mrn = ? {more} ORDER BY {order}"
-        return connection.execute(query, (mrn,)).fetchall()
-
-    def observations(kind: str) -> tuple[Observation, ...]:
-        columns = "name, value, unit, taken_at, loinc, comparator"
-        found = rows(columns, "observations", "rowid", f"AND kind='{kind}'")
-        return tuple(Observation(name, float(v), unit, _moment(at), loinc, c) for name, v, unit, at, loinc, c in found)
+    def observations(wanted: str) -> tuple[Observation, ...]:
+        return tuple(
+            Observation(name, float(value), unit, _moment(at), loinc, comparator)
+            for kind, name, value, unit, at, loinc, comparator in rows["observations"]
+            if kind == wanted
+        )
 
     record = PatientRecord(
         mrn=mrn,
@@ -105,28 +130,21 @@ def read_patient(connection: sqlite3.Connection, mrn: str, today: date) -> Patie
         gestation_weeks=weeks,
         conditions=tuple(
             Condition(display, code, _day(onset), _day(resolved), bool(inactive), ConditionKind(kind))
-            for display, code, onset, resolved, inactive, kind in rows(
-                "display, code, onset, resolved, inactive, kind", "conditions", "rowid"
-            )
+            for display, code, onset, resolved, inactive, kind in rows["conditions"]
         ),
         medications=tuple(
             Medication(name, sig, _day(started), code, bool(on_hold))
-            for name, sig, started, code, on_hold in rows("name, sig, started, code, on_hold", "medications", "rowid")
+            for name, sig, started, code, on_hold in rows["medications"]
         ),
         allergy_status=AllergyStatus(allergy_status),
-        allergies=tuple(
-            Allergy(*row) for row in rows("substance, reaction, severity, code, criticality", "allergies", "rowid")
-        ),
+        allergies=tuple(Allergy(*row) for row in rows["allergies"]),
         vitals=observations("vital"),
         labs=observations("lab"),
         encounters=tuple(
             Encounter(kind, _moment(at), reason, notes)
-            for kind, at, reason, notes in rows("kind, started_at, reason, notes", "encounters", "rowid")
-        )[:MAX_ENCOUNTERS],
-        documents=tuple(
-            DocumentExcerpt(title, text, _moment(at), kind)
-            for title, text, at, kind in rows("title, text, written_at, kind", "documents", "rowid")
+            for kind, at, reason, notes in rows["encounters"][:MAX_ENCOUNTERS]
         ),
+        documents=tuple(DocumentExcerpt(title, text, _moment(at), kind) for title, text, at, kind in rows["documents"]),
         as_of=today if as_of is None else date.fromisoformat(as_of),
         deceased=bool(deceased),
         allergies_denied=tuple(denied.split()),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service_chat.records.ports import PatientRecord, Pregnancy, RecordStore, Sex
-from service_chat.records.sqlite import SqliteRecords
+from service_chat.records.sqlite import SqliteRecords, read_patient
 from service_chat.records.sqlite_file import SCHEMA_VERSION, connect, create, opened_for_import, put
 from service_chat.records.synthetic import MRNS, synthetic_patients
 from serving.errors import DependencyFailed, NotFound
@@ -33,6 +33,31 @@ async def test_the_store_gives_back_every_patient_as_it_was_put_in(path: Path) -
         assert await store.mrns() == tuple(sorted(MRNS))
     finally:
         await store.aclose()
+
+
+def test_a_patient_is_read_whole_while_an_import_replaces_it(path: Path) -> None:
+    before, after = (replace(synthetic_patients()[at], mrn="P1") for at in (0, 1))
+    create(path, [before])
+    statements = 0
+
+    def import_in_between(_: str) -> None:
+        nonlocal statements
+        statements += 1
+        if statements == 2:
+            with opened_for_import(path) as other:
+                put(other, after)
+
+    with closing(connect(path)) as connection:
+        connection.set_trace_callback(import_in_between)
+        assert read_patient(connection, "P1", before.as_of) == before
+
+
+def test_a_value_is_read_with_every_digit_that_was_measured(path: Path) -> None:
+    patient = synthetic_patients()[0]
+    exact = replace(patient, labs=tuple(replace(lab, value=0.1 + 0.2 + at) for at, lab in enumerate(patient.labs)))
+    create(path, [exact])
+    with closing(connect(path)) as connection:
+        assert read_patient(connection, patient.mrn, patient.as_of) == exact
 
 
 @pytest.mark.parametrize("mrn", ["P999999", "", "p000123", "P000123 ", "' OR 1=1 --", "../P000123"])
