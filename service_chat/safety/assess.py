@@ -135,6 +135,10 @@ class Ruleset:
             findings, spoken, gate.bearing(findings, spoken, known, self.lexicon.concepts, self.speller.is_meant)
         )
 
+    def may_rise(self, heard: Heard) -> bool:
+        """Whether some record could make an emergency of it, by a rule; `checks` are not asked."""
+        return self.rules.possible(heard.findings, Acuity.EMERGENCY)
+
     def judge(self, heard: Heard, facts: RecordFacts | None = None) -> Explained:
         """What that comes to, with what is known of the patient by now."""
         known = facts or RecordFacts()

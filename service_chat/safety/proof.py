@@ -26,6 +26,12 @@ COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
 }
 
+#: Quantities that a record has as well.
+_RECORDED: Final[Mapping[str, Callable[[RecordFacts], float | None]]] = {
+    "age_years": lambda facts: facts.age_years,
+    "gestation_weeks": lambda facts: facts.gestation_weeks,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -66,6 +72,10 @@ class Condition(ABC):
         """What it rests on; None when it does not hold."""
 
     @abstractmethod
+    def possible(self, scene: Scene) -> bool:
+        """Whether it would hold with some record."""
+
+    @abstractmethod
     def concepts(self) -> frozenset[str]:
         """The concepts it names, whatever status it asks for."""
 
@@ -94,6 +104,10 @@ class Named(Condition):
         return scene.proven[asked_for]
 
     @override
+    def possible(self, scene: Scene) -> bool:
+        return self.prove(scene) is not None
+
+    @override
     def concepts(self) -> frozenset[str]:
         return frozenset({self.concept})
 
@@ -115,10 +129,14 @@ class Compared(Condition):
         holds = COMPARISONS[self.sign]
         fitting = tuple(r for r in scene.readings if r.quantity == self.quantity and holds(r.value, self.bound))
         # The record's value counts beside the text's, never instead: else naming a brother's age would hide one's own.
-        known = {"age_years": scene.facts.age_years, "gestation_weeks": scene.facts.gestation_weeks}.get(self.quantity)
+        known = _RECORDED[self.quantity](scene.facts) if self.quantity in _RECORDED else None
         if fitting or (known is not None and holds(known, self.bound)):
             return Proof(readings=fitting)
         return None
+
+    @override
+    def possible(self, scene: Scene) -> bool:
+        return self.quantity in _RECORDED or self.prove(scene) is not None
 
     @override
     def concepts(self) -> frozenset[str]:
@@ -154,6 +172,10 @@ class Recorded(Condition):
                 return Proof(hits=scene.pregnant) if scene.pregnant or facts.pregnant else None
 
     @override
+    def possible(self, scene: Scene) -> bool:
+        return True
+
+    @override
     def concepts(self) -> frozenset[str]:
         return frozenset({PREGNANT}) if self.kind == "pregnant" else frozenset()
 
@@ -177,6 +199,10 @@ class All(Condition):
         return _joined(proofs)
 
     @override
+    def possible(self, scene: Scene) -> bool:
+        return all(part.possible(scene) for part in self.parts)
+
+    @override
     def concepts(self) -> frozenset[str]:
         return frozenset().union(*(part.concepts() for part in self.parts))
 
@@ -193,6 +219,10 @@ class Any(Condition):
     def prove(self, scene: Scene) -> Proof | None:
         proofs = [proof for part in self.parts if (proof := part.prove(scene)) is not None]
         return _joined(proofs) if proofs else None
+
+    @override
+    def possible(self, scene: Scene) -> bool:
+        return any(part.possible(scene) for part in self.parts)
 
     @override
     def concepts(self) -> frozenset[str]:

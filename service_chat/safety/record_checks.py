@@ -93,6 +93,15 @@ class Tables:
         """The red flags of the drugs in a text, and `not_checked` for a question that the tables can not answer."""
         return check(findings, facts, self)
 
+    def may_rise(self, findings: Findings) -> bool:
+        """Whether some record could make an emergency of the drugs in a text; none can of those only asked about."""
+        drugs = self.talk.drugs_in(findings, self.drugs).drugs
+        return bool(drugs) and (
+            any(drug.mode is not Mode.ASKED for drug in drugs)
+            or any(hazard.severity.asked >= Acuity.EMERGENCY for hazard in (*self.pairs, *self.cautions, *self.crosses))
+            or max(self.allergy.severity.asked, self.grave.asked, self.duplicate.severity.asked) >= Acuity.EMERGENCY
+        )
+
 
 def check(findings: Findings, facts: RecordFacts, tables: Tables) -> Checked:
     """See `Tables.check`."""

@@ -94,21 +94,17 @@ class Rules:
 
     def fired(self, findings: Findings, facts: RecordFacts) -> tuple[list[Fired], list[Rule]]:
         """The rules that hold, in the order of the files, and those with questions that miss one part only."""
-        hits = [hit for hit in findings.hits if hit.assertion is not Assertion.IDIOM]
+        hits = _meant(findings)
         pregnant = findings.present(PREGNANT)
 
         def scene(some: Iterable[Hit]) -> Scene:
-            by_concept: dict[str, list[Hit]] = defaultdict(list)
-            for hit in some:
-                by_concept[hit.concept].append(hit)
-            return Scene(by_concept, findings.readings, facts, pregnant)
+            return Scene(_by_concept(some), findings.readings, facts, pregnant)
 
         whole = scene(hits)
         places = {"text": _Places([whole])}
         fired: list[Fired] = []
         nearly: list[Rule] = []
-        named = (self._naming[concept] for concept in whole.hits if concept in self._naming)
-        for rule in (self.rules[at] for at in sorted(self._wordless.union(*named))):
+        for rule in self._in_question(whole):
             # Conditions are monotone: what the whole text can not prove, no part of it can.
             if rule.when.prove(whole) is None:
                 if rule.questions and _misses_one(rule.when, whole):
@@ -123,6 +119,16 @@ class Rules:
             elif rule.questions:
                 nearly.append(rule)
         return fired, nearly
+
+    def possible(self, findings: Findings, least: Acuity) -> bool:
+        """Whether with some record a rule of at least this acuity could fire; sooner yes than no."""
+        whole = Scene(_by_concept(_meant(findings)), findings.readings, pregnant=findings.present(PREGNANT))
+        return any(rule.acuity >= least and rule.when.possible(whole) for rule in self._in_question(whole))
+
+    def _in_question(self, whole: Scene) -> Iterator[Rule]:
+        """Those that this text could make fire, in the order of the files."""
+        named = (self._naming[concept] for concept in whole.hits if concept in self._naming)
+        return (self.rules[at] for at in sorted(self._wordless.union(*named)))
 
 
 class _Places:
@@ -142,6 +148,17 @@ class _Places:
         naming = self._naming
         places = {at for concept in rule.concepts if concept in naming for at in naming[concept]}
         return [self._scenes[at] for at in sorted(places)]
+
+
+def _meant(findings: Findings) -> list[Hit]:
+    return [hit for hit in findings.hits if hit.assertion is not Assertion.IDIOM]
+
+
+def _by_concept(hits: Iterable[Hit]) -> Mapping[str, Sequence[Hit]]:
+    found: dict[str, list[Hit]] = defaultdict(list)
+    for hit in hits:
+        found[hit.concept].append(hit)
+    return found
 
 
 def _neighbourhoods(hits: Sequence[Hit], within: str) -> Iterator[list[Hit]]:

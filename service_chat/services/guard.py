@@ -55,6 +55,10 @@ class Guard:
         """What question and record call for together; never less than the question by itself."""
         return self._rules.judge(heard, facts_of(record, self._tables.facts)).floor
 
+    def record_matters(self, heard: Heard) -> bool:
+        """Whether some record could make an emergency of the question; none can of most."""
+        return self._rules.may_rise(heard) or self._tables.may_rise(heard.findings)
+
     def answer(
         self,
         floor: Floor,

@@ -30,8 +30,8 @@ from serving.errors import Draining, NotFound, SluiceError
 from serving.lifecycle import Lifecycle
 from serving.tracing import span
 
-#: A question that will be refused is looked at with its record first, if that comes within this many seconds: fever
-#: alone may wait, and fever under chemotherapy may not.
+#: A question that will be refused is looked at with its record first, where some record could make an emergency of it
+#: and this one comes within so many seconds: fever alone may wait, and fever under chemotherapy may not.
 _LAST_LOOK_S = 0.05
 
 
@@ -52,17 +52,20 @@ class Triage:
         self._lifecycle, self._params, self._default_mode = lifecycle, params, default_mode
         self._guard, self._clock = guard, clock
         self._consulting = Consulting(lanes, params, guard)
+        self._turn = asyncio.Lock()
 
     def steps(self, question: Question, deadline: Deadline) -> AsyncGenerator[Step, None]:
         """What happens, in order; an Answer is the last. Closing it early gives up the place and stops the engine.
 
-        Raises, when it is called:
+        Raises, when it is called, with the members of `Guard.told` where a rule fired:
             ModeNotAllowed: The question names an engine that is not offered.
 
-        Raises, at a step, with the members of `Guard.told` where a rule fired:
+        Raises, when it is called, or at a step where a record could make an emergency of it:
             QueueFull: The lane is full, also of those on their way to it, or could not answer in time.
-            NotReady: The model is still loading.
             Draining: The process is going down.
+
+        Raises, at a step, with the same members:
+            NotReady: The model is still loading.
             PatientNotFound: There is no such record.
             PromptTooLong: Record and question leave no room for an answer.
             DependencyFailed: The records, or a remote engine, did not answer as agreed.
@@ -83,6 +86,8 @@ class Triage:
             try:
                 place = self._place(mode, question.query, deadline)
             except SluiceError as refused:
+                if not self._guard.record_matters(heard):
+                    raise refused.with_details(**self._guard.told(floor)) from None
                 refusal = refused
         return self._steps(question, mode, heard, floor, place, refusal, deadline)
 
@@ -138,7 +143,11 @@ class Triage:
             if needs_no_model(floor):
                 yield at_once(floor)
                 return
-            matter = self._matter(question, mode, floor, record)
+            # One at a time, and whatever else is ready between two: who will be refused hears it before those who may
+            # stay are prepared for the model, which takes milliseconds each and waits for its turn there anyway.
+            async with self._turn:
+                await asyncio.sleep(0)
+                matter = self._matter(question, mode, floor, record)
             yield Fallback(self._guard.answer(floor, matter.context), mode, matter.shown)
             async with aclosing(self._consulting.steps(matter, deadline)) as steps:
                 async for step in steps:
@@ -151,12 +160,18 @@ class Triage:
 
     async def _last_look(self, question: Question, heard: Heard, floor: Floor) -> Floor:
         """The floor with the record, if it can be had at once; else as it was."""
+        look = asyncio.ensure_future(self._records.patient(question.patient_mrn))
         try:
-            async with asyncio.timeout(_LAST_LOOK_S):
-                record = await self._records.patient(question.patient_mrn)
-        except (SluiceError, TimeoutError):
+            # In two halves: under a burst the loop is busy for longer than the first, with the record there since long.
+            for _ in range(2):
+                done, _pending = await asyncio.wait({look}, timeout=_LAST_LOOK_S / 2)
+                if done:
+                    return self._guard.of_record(heard, look.result())
+            return floor
+        except SluiceError:
             return floor  # the refusal stands, and whatever is wrong with the record is not what it is about
-        return self._guard.of_record(heard, record)
+        finally:
+            look.cancel()
 
     def _matter(self, question: Question, mode: str, floor: Floor, record: PatientRecord) -> Matter:
         context = context_of(record)

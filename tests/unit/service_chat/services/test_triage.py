@@ -1,13 +1,16 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+from typing_extensions import override
 
 from service_chat.engines.protocol import EngineState, EngineStatus, SamplingParams
 from service_chat.errors import ModeNotAllowed, PatientNotFound
 from service_chat.metrics import ChatMetrics
+from service_chat.records.ports import PatientRecord
 from service_chat.records.synthetic import synthetic_patients
 from service_chat.safety.values import Acuity
 from service_chat.services.chat_lane import ChatLane
@@ -346,6 +349,40 @@ async def test_what_only_the_record_makes_grave_is_found_though_the_question_is_
         assert steps[-1].composed.acuity >= Acuity.EMERGENCY
         with pytest.raises(NotReady):
             await h.answer()
+
+
+class RecordsInARush(FakeRecords):
+    """The record comes at once, and the loop has other things to do for longer than anybody waits for it."""
+
+    @override
+    async def patient(self, mrn: str) -> PatientRecord:
+        loop = asyncio.get_running_loop()
+        came = loop.create_future()
+
+        def work() -> None:
+            begun = time.monotonic()
+            while time.monotonic() < begun + 0.1:
+                pass
+            loop.call_soon(came.set_result, None)
+
+        loop.call_soon(work)
+        await came
+        return await super().patient(mrn)
+
+
+async def test_a_record_that_is_there_is_looked_at_though_the_loop_was_busy_for_long() -> None:
+    frail = next(
+        record for record in synthetic_patients() if any("Neutropenia" in c.display for c in record.conditions)
+    )
+    async with house(loading(), records=RecordsInARush([frail])) as h:
+        answer = await h.answer(Question(frail.mrn, "I have a fever of 38.6 since this morning."))
+    assert answer.composed.acuity >= Acuity.EMERGENCY
+
+
+async def test_what_no_record_makes_grave_is_refused_in_the_same_moment() -> None:
+    async with house(loading()) as h:
+        with pytest.raises(NotReady):
+            h.triage.steps(Question(RECORD.mrn, "Can I take ibuprofen?"), soon())
 
 
 async def test_every_refusal_says_what_the_rules_found() -> None:
