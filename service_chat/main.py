@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
-from service_chat import errors
+from service_chat.routers.access import admits, document_access, guard
 from service_chat.routers.admin_model import add_model_routes
 from service_chat.routers.floor_route import floor_route
 from service_chat.routers.jobs import jobs_router
@@ -15,10 +15,10 @@ from service_chat.routers.operations import operations_router
 from service_chat.routers.page import page_router
 from service_chat.routers.queue import queue_router
 from service_chat.routers.rendering import Rendering
+from service_chat.routers.statuses import STATUS
 from service_chat.routers.triage import triage_router
 from service_chat.settings import ChatSettings
 from service_chat.wiring import Runtime
-from serving.errors import SluiceError
 from serving.heap import settle_heap
 from serving.http.admin import admin_router
 from serving.http.app import add_floor
@@ -33,22 +33,12 @@ DESCRIPTION = (
     "Answers a patient's question from their record. Research and demonstration software, not a medical device."
 )
 
-#: The door's part of the error table: what only this service knows.
-STATUS: dict[type[SluiceError], int] = {
-    errors.AmbiguousPatient: 409,
-    errors.ModeNotAllowed: 422,
-    errors.PromptTooLong: 422,
-    errors.IdempotencyKeyReused: 422,
-    errors.JobCancelled: 409,
-    errors.SwapRunning: 409,
-}
-
 
 def create_app(settings: ChatSettings) -> FastAPI:
     """Nothing is opened here: the records open and the model loads when the application's lifespan begins.
 
     Raises:
-        SettingsError: A setting is well-formed and means nothing: a model reference, a remote address.
+        SettingsError: A setting is well-formed and means nothing: a model reference, a remote address, a file of keys.
     """
     runtime = Runtime(settings)
     shape = compat_shape if settings.compat_errors else as_it_is
@@ -61,18 +51,27 @@ def create_app(settings: ChatSettings) -> FastAPI:
             settle_heap()
             yield
 
-    app = FastAPI(title="Sluice chat triage service", version=VERSION, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Sluice chat triage service",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        dependencies=[Depends(guard(runtime.access))],
+    )
     rendering = Rendering(VERSION, runtime.guard, settings.llm_seed, STATUS, shape)
     route = floor_route(runtime.guard, shape)
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
-    app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock))
+    app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock, runtime.limits))
     app.include_router(page_router(runtime, VERSION, DESCRIPTION))
     app.include_router(operations_router(runtime, VERSION))
     app.include_router(queue_router(runtime.lanes, runtime.default_mode, settings.gguf_max_tokens))
     app.include_router(metrics_router(runtime.metrics))
-    app.include_router(add_model_routes(admin_router(settings.admin_token, settings), runtime.swaps))
+    admin = admin_router(settings.admin_token, settings, admits(runtime.access))
+    app.include_router(add_model_routes(admin, runtime.swaps))
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS, shape)
+    if runtime.access.required:
+        document_access(app)
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app
@@ -111,5 +110,6 @@ def app_from_environment() -> FastAPI:
 def run() -> None:
     """Serves until told to end."""
     settings = or_exit(ChatSettings.from_environment)
+    or_exit(settings.refuse_open_door)
     app = or_exit(lambda: create_app(settings))
-    serve(app, settings, settings.chat_api_port, app.state.on_signal)
+    serve(app, settings, settings.chat_api_port, app.state.on_signal, proxies=settings.forwarded_allow_ips)

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AliasChoices, Field, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from service_chat.settings_access import AccessSettings
 from service_chat.settings_privacy import PrivacySettings
 
 LlmMode = Literal["gguf", "mock", "remote"]
@@ -27,7 +28,7 @@ _OLD_MODES = {
 _VECTOR = "There is no vector store: the record itself is read."
 
 
-class ChatSettings(PrivacySettings):
+class ChatSettings(AccessSettings, PrivacySettings):
     chat_api_port: int = Field(8002, ge=0, le=65535, description="Port of the HTTP door; 0 takes a free one.")
     llm_mode: LlmMode = Field(
         "gguf",

@@ -12,6 +12,7 @@ from typing import assert_never
 from typing_extensions import override
 
 from service_chat import events
+from service_chat.access_control import build_access, build_limits
 from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
 from service_chat.keeping import Keeping
@@ -60,6 +61,7 @@ class Runtime:
         #: Made-up patients that may be named to anybody; none before the records are open, or where they are real.
         self.examples: tuple[Example, ...] = ()
         self.keeping = Keeping(settings, self.clock, self.metrics)
+        self.access, self.limits = build_access(settings, self.clock), build_limits(settings, self.clock)
         self.chats = ChatCompletions(
             self.lanes, self.default_mode, self.lifecycle, _sampling(settings), self.keeping.chats()
         )
@@ -105,6 +107,7 @@ class Runtime:
     async def __aenter__(self) -> "Runtime":
         self._begun = time.monotonic()
         await self._stack.enter_async_context(self.lag)
+        await self._stack.enter_async_context(self.access)
         await self._stack.enter_async_context(self.keeping)  # before all that may be asked, closed after it
         self._records.opened = await open_records(self.settings, self.clock)
         self._stack.push_async_callback(self._records.aclose)

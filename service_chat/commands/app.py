@@ -2,6 +2,7 @@
 
 import typer
 
+from service_chat.commands.keys import app as keys_app
 from service_chat.commands.records import app as records_app
 
 app = typer.Typer(
@@ -23,3 +24,4 @@ def serve() -> None:
 
 
 app.add_typer(records_app, name="records")
+app.add_typer(keys_app, name="keys")

@@ -1,7 +1,8 @@
-"""A refusal that says what the rules found, also where the request was too malformed to become a question.
+"""A refusal that says what the rules found, also where the request never became a question.
 
-The triage router's route class: somebody whose body lacks a record number, or whose text is too long, may still have
-written that their chest hurts. What is wrong with the request stays the error; the floor stands beside it.
+The triage router's route class: somebody whose body lacks a record number, whose text is too long, or whose key has
+expired may still have written that their chest hurts. What is wrong with the request stays the error; the floor of the
+text stands beside it, and nothing of any record.
 """
 
 from collections.abc import Callable, Coroutine
@@ -13,11 +14,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import override
 
+from service_chat.errors import Forbidden, IdempotencyKeyReused, IdentityProviderUnavailable
 from service_chat.services.guard import Guard
+from serving.errors import SluiceError, Unauthorized
 from serving.http.problems import Shape, describe_validation, problem, problem_response
 
 #: Of a text that is longer than a question may be, so much is read: its beginning and its end.
 _MOST = 8_000
+
+#: Refused before it was a question. Whatever comes later has the floor in it.
+_BEFORE = (Unauthorized, Forbidden, IdentityProviderUnavailable, IdempotencyKeyReused)
 
 
 def floor_route(guard: Guard, shape: Shape) -> type[APIRoute]:
@@ -36,8 +42,17 @@ def floor_route(guard: Guard, shape: Shape) -> type[APIRoute]:
                     details = {"errors": describe_validation(error.errors()), **guard.told(floor)}
                     body = problem(422, "invalid_request", "The request does not fit the schema.", details)
                     return problem_response(body, shape)
+                except _BEFORE as error:
+                    raise await _told(request, error) from None
 
             return with_floor
+
+    async def _told(request: Request, error: SluiceError) -> SluiceError:
+        try:
+            body = await request.json()  # from memory: it was read before the credentials were looked at
+        except (ValueError, RecursionError):
+            body = None
+        return error.with_details(**guard.told(guard.of_text(guard.hear(_query(body)))))
 
     return FloorRoute
 

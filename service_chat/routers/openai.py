@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service_chat.engines.protocol import Completion
+from service_chat.routers.access import address_of, caller_of
 from service_chat.routers.event_stream import CONTENT
 from service_chat.routers.openai_answers import ChatCompletion, Head, ModelCard, ModelList, model_card
 from service_chat.routers.openai_errors import OpenAIRoute
@@ -18,6 +19,7 @@ from service_chat.routers.openai_schemas import ChatCompletionRequest
 from service_chat.routers.openai_stream import chat_stream
 from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatStep
+from service_chat.services.limits import Limits, NoLimits
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import InvalidInput, SluiceError, WorkFailed
@@ -46,14 +48,18 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": _ERROR}, "application/problem+json": {"schema": {"type": "object"}}},
     }
     for status, description in {
-        "4XX": "400 the request can not be served as it is, 404 no such model, 413 too large, 429 too many wait.",
+        "4XX": "400 the request can not be served as it is, 401 no good key, 403 not for this, 404 no such model, "
+        "413 too large, 429 too many wait or were asked.",
         "5XX": "502 a model server failed, 503 no model now, 504 the deadline passed.",
     }.items()
 }
 
 
-def openai_router(completions: ChatCompletions, deadline_s: float, clock: Clock) -> APIRouter:
+def openai_router(
+    completions: ChatCompletions, deadline_s: float, clock: Clock, limits: Limits | None = None
+) -> APIRouter:
     """Put it into the application under no prefix; its routes begin with /v1."""
+    bounds = limits or NoLimits()
     router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
     began = int(clock.now().timestamp())
 
@@ -72,6 +78,7 @@ def openai_router(completions: ChatCompletions, deadline_s: float, clock: Clock)
     async def create_chat_completion(request: Request, asked: ChatCompletionRequest) -> Any:
         deadline = Deadline.after(deadline_s, clock)
         model = completions.model(asked.model)
+        bounds.take(caller_of(request), address_of(request))
         steps = completions.steps(model, asked.chat(completions.defaults), deadline)
         head = Head.of(model)
 

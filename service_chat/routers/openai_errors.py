@@ -15,12 +15,15 @@ from starlette.exceptions import HTTPException
 from typing_extensions import override
 
 from service_chat.errors import PromptTooLong
-from serving.errors import SluiceError
-from serving.http.problems import problem, problem_response, status_of
+from service_chat.routers.statuses import ACCESS
+from serving.errors import SluiceError, Unauthorized
+from serving.http.problems import STATUS, problem, problem_response, status_of
 
-_TYPES = {401: "authentication_error", 429: "rate_limit_error"}
-#: Ours to OpenAI's, where clients look at the code and shorten their prompt by it.
-_CODES = {PromptTooLong.code: "context_length_exceeded"}
+#: What a request of ours gets 422 for is a 400 here, as OpenAI has it: the rest of our own table stays away.
+_STATUS = {**STATUS, **ACCESS}
+_TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+#: Ours to OpenAI's, where clients look at the code: to shorten their prompt by it, to ask for another key.
+_CODES = {PromptTooLong.code: "context_length_exceeded", Unauthorized.code: "invalid_api_key"}
 #: What pydantic calls a mistake to what OpenAI calls it; the schema's own refusals have their code for a type.
 _MISTAKES = {"missing": "missing_required_parameter", "json_invalid": "invalid_json"}
 _OWN_CODES = ("unsupported_parameter", "unsupported_value", "invalid_value")
@@ -46,7 +49,7 @@ class OpenAIRoute(APIRoute):
 
 
 def problem_of(error: SluiceError) -> dict[str, Any]:
-    return problem(status_of(error), error.code, error.message, error.details)
+    return problem(status_of(error, _STATUS), error.code, error.message, error.details)
 
 
 def openai_error(body: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse, Response
 
 from service_chat.errors import PatientNotFound
+from service_chat.routers.access import address_of, caller_of, check_patient
 from service_chat.routers.event_stream import CONTENT, EVENT_STREAM, event_stream
 from service_chat.routers.preferences import preferences
 from service_chat.routers.rendering import Rendering
@@ -74,8 +75,9 @@ def triage_router(
     async def post_triage(
         request: Request, asked: TriageRequest, key: IdempotencyKey = None, prefer: Prefer = None
     ) -> Response:
-        wishes = preferences(prefer or ())
-        question = Question(asked.patient_mrn, asked.query, asked.llm_mode)
+        wishes, caller = preferences(prefer or ()), caller_of(request)
+        check_patient(caller, asked.patient_mrn)
+        question = Question(asked.patient_mrn, asked.query, asked.llm_mode, caller, address_of(request))
         job, replayed = jobs.begin(question, Deadline.after(deadline_s, clock), key)
         headers = {"Idempotency-Replayed": "true"} if replayed else {}
         streams = prefers(EVENT_STREAM, "application/json", request.headers.getlist("accept"))

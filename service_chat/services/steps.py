@@ -3,7 +3,7 @@
 `triage` makes them, `jobs` keeps them in order, the routers render them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from service_chat.engines.protocol import Completion
@@ -20,6 +20,8 @@ class Question:
     query: str
     llm_mode: str | None = None
     caller: Caller = ANONYMOUS
+    #: Where it came from. The same question from elsewhere is the same question.
+    address: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

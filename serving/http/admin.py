@@ -1,9 +1,13 @@
-"""Administration routes: off (404) while no token is set, else behind a bearer token compared in constant time."""
+"""Administration routes: off (404) while no token is set, else behind a bearer token compared in constant time.
+
+A service with credentials of its own may let those in too.
+"""
 
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from serving.errors import NotFound, Unauthorized
@@ -13,14 +17,27 @@ from serving.settings import ServiceSettings
 _SECRET = ("token", "key", "secret", "password")
 
 
-def admin_router(token: str, settings: ServiceSettings) -> APIRouter:
-    """A router whose routes all ask for `token`. It starts with `GET /admin/settings`; a service adds its own."""
+def admin_router(
+    token: str, settings: ServiceSettings, admits: Callable[[Request], Awaitable[None]] | None = None
+) -> APIRouter:
+    """A router whose routes all ask for `token`. It starts with `GET /admin/settings`; a service adds its own.
+
+    `admits` is asked where the token was not brought; it raises for who may not come in either.
+    """
     bearer = HTTPBearer(auto_error=False, description="The value of ADMIN_TOKEN.")
 
-    async def guard(credentials: HTTPAuthorizationCredentials | None = Depends(bearer)) -> None:  # noqa: B008 - FastAPI
-        if not token:
+    async def guard(
+        request: Request,
+        credentials: HTTPAuthorizationCredentials | None = Depends(bearer),  # noqa: B008 - FastAPI
+    ) -> None:
+        brought = credentials.credentials if credentials is not None else ""
+        if token and secrets.compare_digest(brought.encode(), token.encode()):
+            return
+        if admits is not None:
+            await admits(request)
+        elif not token:
             raise NotFound("The administration routes are off: ADMIN_TOKEN is not set.")
-        if credentials is None or not secrets.compare_digest(credentials.credentials.encode(), token.encode()):
+        else:
             raise Unauthorized("This route asks for the administration token.")
 
     router = APIRouter(tags=["administration"], dependencies=[Depends(guard)], responses=declared(401, 404))

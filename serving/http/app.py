@@ -33,7 +33,7 @@ def add_floor(
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
         expose_headers=[
-            *("X-Request-ID", "traceparent", "Retry-After"),
+            *("X-Request-ID", "traceparent", "Retry-After", "WWW-Authenticate"),
             *("Location", "Preference-Applied", "Idempotency-Replayed"),
         ],
     )

@@ -47,6 +47,7 @@ STATUS: Mapping[type[SluiceError], int] = {
 _TITLES = {
     400: "Bad request",
     401: "Unauthorized",
+    403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
     409: "Conflict",
@@ -95,8 +96,8 @@ def problem_response(body: dict[str, Any], shape: Shape = as_it_is) -> Response:
         headers["Retry-After"] = "1"
     if body["code"] == Draining.code:
         headers["Connection"] = "close"  # the next request belongs to another replica
-    if body["status"] == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+    if body["status"] in (401, 403) and (body["status"] == 401 or "challenge" in body):
+        headers["WWW-Authenticate"] = body.get("challenge", "Bearer")
     media_type = MEDIA_TYPE if shape is as_it_is else "application/json"
     return Response(dumps(shape(body)), body["status"], headers, media_type=media_type)
 

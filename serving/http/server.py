@@ -28,17 +28,23 @@ _LAST_WORDS_S = 5
 
 
 def serve(
-    app: ASGIApp, settings: ServiceSettings, port: int, on_signal: OnSignal, http: type[asyncio.Protocol] | None = None
+    app: ASGIApp,
+    settings: ServiceSettings,
+    port: int,
+    on_signal: OnSignal,
+    http: type[asyncio.Protocol] | None = None,
+    proxies: str | None = None,
 ) -> None:
     """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0.
 
     `on_signal` is called once, from the signal handler, with what closes the server when the house is drained. `http`
-    is a service's own kind of uvicorn's protocol class, where it has one.
+    is a service's own kind of uvicorn's protocol class, where it has one. `proxies` are those whose X-Forwarded-For is
+    believed, as uvicorn has them; None where nothing asks where a caller comes from.
     """
     # uvicorn raises the signal again once it has shut down, to whatever handler stood here before it.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
-    _Server(server_config(app, settings, port, http), on_signal).run()
+    _Server(server_config(app, settings, port, http, proxies), on_signal).run()
 
 
 class _Server(uvicorn.Server):
@@ -58,7 +64,11 @@ class _Server(uvicorn.Server):
 
 
 def server_config(
-    app: ASGIApp, settings: ServiceSettings, port: int, http: type[asyncio.Protocol] | None = None
+    app: ASGIApp,
+    settings: ServiceSettings,
+    port: int,
+    http: type[asyncio.Protocol] | None = None,
+    proxies: str | None = None,
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -71,7 +81,8 @@ def server_config(
         timeout_graceful_shutdown=settings.uvicorn_timeout_graceful_shutdown + _LAST_WORDS_S,
         limit_concurrency=settings.uvicorn_limit_concurrency,
         server_header=False,
-        proxy_headers=False,  # nothing here asks where a caller comes from; what a proxy says of it goes unread
+        proxy_headers=proxies is not None,
+        forwarded_allow_ips=proxies,
         lifespan="on",
     )
 

@@ -14,7 +14,6 @@ from inference_container.main import create_app as forecast_app
 from inference_container.metrics import STAGES
 from inference_container.routers import request_head
 from inference_container.settings import InferenceSettings
-from service_chat.main import STATUS as CHAT
 from service_chat.routers.schemas import (
     AcuityBody,
     CitationBody,
@@ -25,6 +24,7 @@ from service_chat.routers.schemas import (
     Usage,
     Versions,
 )
+from service_chat.routers.statuses import STATUS as CHAT
 from serving.errors import SluiceError, every_error
 from serving.events import DECLARED
 from serving.http.problems import STATUS, status_of

@@ -13,12 +13,12 @@ from typing_extensions import override
 
 from service_chat.engines.protocol import EngineLoad, EngineState, EngineStatus, ModelInfo
 from service_chat.errors import SwapRunning
-from service_chat.main import STATUS
 from service_chat.metrics import ChatMetrics
 from service_chat.models.manifest import HubFile, LocalFile, ModelFile
 from service_chat.routers.admin_model import Swaps, add_model_routes
 from service_chat.routers.operations import operations_router
 from service_chat.routers.queue import queue_router
+from service_chat.routers.statuses import STATUS
 from service_chat.services.chat_lane import ChatLane
 from serving.clock import SystemClock
 from serving.errors import DependencyFailed

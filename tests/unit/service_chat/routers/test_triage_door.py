@@ -13,13 +13,14 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from service_chat.engines.protocol import SamplingParams
-from service_chat.main import STATUS, compat_shape
+from service_chat.main import compat_shape
 from service_chat.metrics import ChatMetrics
 from service_chat.records.ports import PatientRecord
 from service_chat.records.synthetic import synthetic_patients
 from service_chat.routers.floor_route import floor_route
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.rendering import Rendering
+from service_chat.routers.statuses import STATUS
 from service_chat.routers.triage import triage_router
 from service_chat.services.chat_lane import ChatLane
 from service_chat.services.jobs import JobPolicy, Jobs

@@ -1,0 +1,1 @@
+"""Who may ask, for whom and how often: API keys, tokens of an OpenID provider, and limits. No web framework in here."""
