@@ -68,7 +68,7 @@ class Runtime:
         self.guard = Guard.load(settings.region, Acuity[settings.model_acuity_up_to.upper()])
         self.triage = Triage(
             *(self.lanes, self._records, self.lifecycle, _sampling(settings), self.default_mode),
-            *(self.guard, self.clock),
+            *(self.guard, self.clock, self.limits),
         )
         kept = JobPolicy(settings.triage_grace_seconds, settings.triage_keep_seconds, settings.triage_keep_jobs)
         self.jobs = Jobs(self.keeping.steps(self.triage.steps), kept, self.clock, self.metrics)

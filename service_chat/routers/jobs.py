@@ -1,17 +1,18 @@
 """`/triage/{job_id}`: how a question fares that was asked before, its events from where a caller left off, and its end.
 
-The number was in the first event, in the answer, or in `Location`. Whoever knows it may read the answer, so it can not
-be guessed. Asking counts as listening: the grace of a job that its caller lost begins anew.
+The number was in the first event, in the answer, or in `Location`. It can not be guessed, and only who asked finds the
+job: to everybody else there is none. Asking counts as listening: the grace of a job that its caller lost begins anew.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Header, Path, Request
 from pydantic import BeforeValidator
 from starlette.responses import JSONResponse, Response
 
+from service_chat.routers.access import caller_of
 from service_chat.routers.event_stream import CONTENT, event_stream
 from service_chat.routers.rendering import Rendering
 from service_chat.routers.schemas import TriageJob
@@ -37,8 +38,8 @@ def jobs_router(jobs: Jobs, rendering: Rendering) -> APIRouter:
     router = APIRouter(prefix="/triage/{job_id}", tags=["triage"], responses=declared(404, 422))
 
     @router.get("", summary="How a question fares, and its answer once there is one", response_model=TriageJob)
-    async def get_job(job_id: JobId) -> Response:
-        job = jobs.get(job_id)
+    async def get_job(request: Request, job_id: JobId) -> Response:
+        job = jobs.get(job_id, caller_of(request))
         with jobs.listening(job):
             return _told(job)
 
@@ -51,8 +52,8 @@ def jobs_router(jobs: Jobs, rendering: Rendering) -> APIRouter:
             204: {"description": "There are no more: the last event has arrived already."},
         },
     )
-    async def get_events(job_id: JobId, last_event_id: LastEventId = 0) -> Response:
-        job = jobs.get(job_id)
+    async def get_events(request: Request, job_id: JobId, last_event_id: LastEventId = 0) -> Response:
+        job = jobs.get(job_id, caller_of(request))
         if job.log.closed and last_event_id == job.log.last_id:
             return Response(status_code=204)  # the HTML standard's way to tell a browser not to come back
         return event_stream(_events(job, last_event_id))
@@ -60,8 +61,8 @@ def jobs_router(jobs: Jobs, rendering: Rendering) -> APIRouter:
     @router.delete(
         "", summary="Take a question back, whether it waits, is read or is being answered", response_model=TriageJob
     )
-    async def delete_job(job_id: JobId) -> Response:
-        job = jobs.get(job_id)
+    async def delete_job(request: Request, job_id: JobId) -> Response:
+        job = jobs.get(job_id, caller_of(request))
         await jobs.cancel(job)
         return _told(job)
 

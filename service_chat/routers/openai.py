@@ -77,9 +77,9 @@ def openai_router(
     )
     async def create_chat_completion(request: Request, asked: ChatCompletionRequest) -> Any:
         deadline = Deadline.after(deadline_s, clock)
-        model = completions.model(asked.model)
-        bounds.take(caller_of(request), address_of(request))
-        steps = completions.steps(model, asked.chat(completions.defaults), deadline)
+        model, caller = completions.model(asked.model), caller_of(request)
+        bounds.take(caller, address_of(request))
+        steps = completions.steps(model, asked.chat(completions.defaults), deadline, caller)
         head = Head.of(model)
 
         def named(error: SluiceError) -> SluiceError:

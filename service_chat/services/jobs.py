@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from service_chat.errors import IdempotencyKeyReused, JobCancelled, JobNotFound
 from service_chat.metrics import ChatMetrics
+from service_chat.services.caller import ANONYMOUS, Caller
 from service_chat.services.job import Job
 from service_chat.services.outcomes import note_outcome
 from service_chat.services.steps import Question, Step
@@ -46,12 +47,16 @@ class JobStatistics:
     kept_chars: int
 
 
+#: An idempotency key is its caller's own: others may have thought of the same.
+_Key: TypeAlias = tuple[str, str]
+
+
 @dataclass(slots=True, eq=False)
 class _Run:
     """What the registry knows of a job beyond the job itself."""
 
     job: Job
-    key: str | None
+    key: _Key | None
     task: "asyncio.Task[None] | None" = None
     leaving: "asyncio.Task[None] | None" = None  #: the grace, while it runs
     ending: SluiceError | None = None  #: why it was cancelled
@@ -67,7 +72,7 @@ class Jobs:
     def __init__(self, steps: Steps, policy: JobPolicy, clock: Clock, metrics: ChatMetrics) -> None:
         self._steps, self._policy, self._clock, self._metrics = steps, policy, clock, metrics
         self._runs: dict[str, _Run] = {}
-        self._keys: dict[str, _Run] = {}
+        self._keys: dict[_Key, _Run] = {}
         self._finished: dict[str, _Run] = {}  # oldest first
         self._kept_chars = 0
         self._sweeping: asyncio.Task[None] | None = None
@@ -92,7 +97,7 @@ class Jobs:
         return JobStatistics(len(self._runs) - len(self._finished), len(self._finished), self._kept_chars)
 
     def begin(self, question: Question, deadline: Deadline, key: str | None = None) -> tuple[Job, bool]:
-        """A job for the question, and whether it was there before, because the same came with the same `key`.
+        """A job for the question, and whether it was there before: the same caller sent the same with the same `key`.
 
         A key holds while its job runs and as long as its answer is kept. A question that is refused, fails, or is
         cancelled gives its key back: the next attempt is a fresh one.
@@ -102,7 +107,8 @@ class Jobs:
             SluiceError: The question was refused at once. It is counted; there is no job.
         """
         self._forget_old()
-        known = self._keys.get(key) if key is not None else None
+        own = (question.caller.principal, key) if key is not None else None
+        known = self._keys.get(own) if own is not None else None
         if known is not None:
             if known.job.question != question:
                 raise IdempotencyKeyReused()
@@ -113,20 +119,20 @@ class Jobs:
             note_outcome(None, refusal, self._metrics)
             raise
         trace = current_trace()
-        run = _Run(Job(question, self._clock, trace.trace_id if trace is not None else None), key)
+        run = _Run(Job(question, self._clock, trace.trace_id if trace is not None else None), own)
         self._runs[run.job.id] = run
-        if key is not None:
-            self._keys[key] = run
+        if own is not None:
+            self._keys[own] = run
         run.task = asyncio.create_task(self._run(run, steps), name="triage-job")
         # A task that is cancelled before its first step never ran a line that could say so.
         run.task.add_done_callback(lambda _: self._settle(run, run.ending or CallerGone()))
         return run.job, False
 
-    def get(self, job_id: str) -> Job:
-        """Raises JobNotFound when there is none, or none any more."""
+    def get(self, job_id: str, caller: Caller = ANONYMOUS) -> Job:
+        """Raises JobNotFound when there is none, none any more, or none that this caller may know of."""
         self._forget_old()
         run = self._runs.get(job_id)
-        if run is None:
+        if run is None or not _may_see(caller, run.job.question):
             raise JobNotFound()
         return run.job
 
@@ -239,3 +245,9 @@ class Jobs:
         while True:
             await self._clock.sleep(max(1.0, self._policy.keep_s / 10))
             self._forget_old()
+
+
+def _may_see(caller: Caller, question: Question) -> bool:
+    """Its own alone; and who is for one patient only, of those the ones about that patient."""
+    own = caller.principal == question.caller.principal
+    return own and caller.patient in (None, question.patient_mrn)

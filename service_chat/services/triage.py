@@ -22,6 +22,7 @@ from service_chat.services.consulting import Consulting, Matter
 from service_chat.services.context import context_of
 from service_chat.services.fitting import Budget, fit, spans_of
 from service_chat.services.guard import Guard, needs_no_model
+from service_chat.services.limits import Limits, NoLimits
 from service_chat.services.readiness import given_up
 from service_chat.services.steps import Answer, Assessed, Fallback, Question, Shown, Step
 from serving.clock import Clock
@@ -47,8 +48,10 @@ class Triage:
         default_mode: str,
         guard: Guard,
         clock: Clock,
+        limits: Limits | None = None,
     ) -> None:
         self._lanes, self._records = lanes, records
+        self._limits = limits or NoLimits()
         self._lifecycle, self._params, self._default_mode = lifecycle, params, default_mode
         self._guard, self._clock = guard, clock
         self._consulting = Consulting(lanes, params, guard)
@@ -61,6 +64,7 @@ class Triage:
             ModeNotAllowed: The question names an engine that is not offered.
 
         Raises, when it is called, or at a step where a record could make an emergency of it:
+            RateLimited: The caller, or its address, asks too often. No emergency is counted.
             QueueFull: The lane is full, also of those on their way to it, or could not answer in time.
             Draining: The process is going down.
 
@@ -84,6 +88,7 @@ class Triage:
         if not needs_no_model(floor):
             # Here and now: a refusal that waited for its turn would come after everybody else's under a burst.
             try:
+                self._limits.take(question.caller, question.address)
                 place = self._place(mode, question.query, deadline)
             except SluiceError as refused:
                 if not self._guard.record_matters(heard):
