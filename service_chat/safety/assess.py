@@ -30,6 +30,7 @@ from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
 from service_chat.safety.numbers import Numbers, read_numbers
 from service_chat.safety.orders import Orders, read_orders
 from service_chat.safety.packaged import Packaged, refuse
+from service_chat.safety.questions import asked
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
 from service_chat.safety.spelling import Speller, Spelling, read_speller
 from service_chat.safety.templates import Templates
@@ -158,7 +159,7 @@ class Ruleset:
             notices=tuple(self._notices(findings, bearing.foreign)),
             language=heard.spoken.language,
             gate=codes,
-            questions=tuple(_questions(fired, nearly, codes, acuity))[:_MOST_QUESTIONS],
+            questions=tuple(asked(findings, known, fired, nearly, codes, acuity))[:_MOST_QUESTIONS],
         )
         return Explained(floor, findings, tuple(fired), tuple(nearly), heard.spoken)
 
@@ -188,18 +189,3 @@ class Ruleset:
             yield Notice.OUT_OF_SCOPE
         if foreign:
             yield Notice.LANGUAGE_UNSUPPORTED
-
-
-def _questions(fired: Sequence[Fired], nearly: Sequence[Rule], codes: Sequence[str], acuity: Acuity) -> Iterable[str]:
-    """What to ask next: by the gravest rules first, then by those that would make it graver, then to tell at all."""
-    asked: dict[str, None] = {}
-    for each in sorted(fired, key=lambda each: (-each.rule.acuity, each.rule.name)):
-        asked.update(dict.fromkeys(each.rule.questions))
-    for rule in sorted(nearly, key=lambda rule: (-rule.acuity, rule.name)):
-        if rule.acuity > acuity:
-            asked.update(dict.fromkeys(rule.questions))
-    if gate.AGE_UNKNOWN in codes:
-        asked["age"] = None
-    if {gate.VAGUE, gate.SYMPTOM_UNRECOGNISED, gate.SYMPTOM_UNRULED} & set(codes):
-        asked.update({"onset": None, "severity": None})
-    return asked
