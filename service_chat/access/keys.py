@@ -121,7 +121,7 @@ def parse_keys(text: str) -> KeyRing:
             key = _key(found)
             if key.id in keys:
                 raise ValueError("has an id that a line before it has")
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             raise ValueError(f"line {number} is no JSON") from None
         except ValueError as error:
             raise ValueError(f"line {number} {error}") from None
@@ -134,7 +134,11 @@ def _key(found: Mapping[str, object]) -> ApiKey:
     if strange:  # an `expiry` that nobody reads would be a key that never ends
         raise ValueError(f"has members that mean nothing here; known are {', '.join(sorted(_FIELDS))}")
     scopes = found.get("scopes")
-    if not isinstance(scopes, list) or not scopes or not all(scope in SCOPES for scope in scopes):
+    if (
+        not isinstance(scopes, list)
+        or not scopes
+        or not all(isinstance(scope, str) and scope in SCOPES for scope in scopes)
+    ):
         raise ValueError(f"needs scopes, a list of: {', '.join(sorted(SCOPES))}")
     key_id, kept = _text(found, "id", _ID), _text(found, "hash", _HASH)
     if key_id is None or kept is None:
