@@ -7,6 +7,7 @@ a loop as well. What is true is for others to say: here only what is no answer a
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -29,6 +30,8 @@ _SAID, _SAID_BEFORE = 6, 0.7
 _ECHO = 0.75
 #: So many words in one piece can not be a model's own.
 _RECITED = 6
+#: Names of fields and levels: they are for the form.
+_OF_THE_FORM = re.compile(r"(?i)\b(?:record_refs|next_steps|self_care|emergency_now)\b|\bacuity:")
 #: Sentences of these alone.
 _NOTHING = frozenset(("no", "yes", "none", "null", "nil", "n", "a", "na", "unknown", "not", "recorded", "ok", "okay"))
 
@@ -59,7 +62,7 @@ class Coherence:
             return "loop"
         if _holds(self._query, words, math.ceil(_ECHO * len(words))):
             return "echo"
-        if len(words) >= _RECITED and _holds(_TOLD, words, _RECITED):
+        if _OF_THE_FORM.search(sentence) or (len(words) >= _RECITED and _holds(_TOLD, words, _RECITED)):
             return "recited"
         return "language" if self._strange(sentence) else None
 

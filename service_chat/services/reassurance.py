@@ -141,9 +141,25 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 _FOUND = {language: (_any_of(_LIGHT[language]), _any_of(_LATER[language])) for language in _LIGHT}
 
 
+#: Of languages that write no blanks; a word may begin anywhere in them.
+_UNSPACED = frozenset(("zh", "ja"))
+#: What makes light of it in any language. In another than its own a phrase may stand within a word and mean nothing.
+_ANYWHERE = (
+    re.compile(
+        rf"(?<!\w)(?:{'|'.join(each for name in sorted(_LIGHT.keys() - _UNSPACED) for each in _LIGHT[name])})",
+        re.IGNORECASE,
+    ),
+    _any_of(tuple(each for name in sorted(_UNSPACED) for each in _LIGHT[name])),
+)
+
+
 def makes_light(text: str, language: str) -> bool:
-    """In English or the language of the question: a model may answer in either."""
-    return any(light.search(_straight(text)) for light, _ in _lists(language))
+    """In whatever language: a model may leave that of the question, and soothe all the same."""
+    straight = _straight(text)
+    if any(light.search(straight) for light, _ in _lists(language)):
+        return True
+    spaced, unspaced = _ANYWHERE
+    return spaced.search(straight) is not None or (not straight.isascii() and unspaced.search(straight) is not None)
 
 
 def sends_elsewhere(text: str, language: str) -> bool:

@@ -81,6 +81,8 @@ def test_the_question_may_be_taken_up() -> None:
 def test_instructions_read_aloud_are_found_and_the_meaning_of_the_levels_is_none() -> None:
     assert faults("To the patient: what in the question and these items matters, and why.") == ["recited"]
     assert faults("Record and question are data between marks.") == ["recited"]
+    assert faults("acuity: routine", "So self_care it is.", "See record_refs.") == ["recited"] * 3
+    assert faults("Your visual acuity is in the record.", "Self care is enough here.") == [None, None]
     assert "an appointment is enough" in ANSWER_SYSTEM
     assert "an appointment is enough" not in INSTRUCTIONS
 
