@@ -25,6 +25,7 @@ from service_chat.routers.admin_model import Swaps
 from service_chat.safety.values import Acuity
 from service_chat.services.chat_completions import ChatCompletions
 from service_chat.services.chat_lane import ChatLane
+from service_chat.services.fitting import least_context
 from service_chat.services.guard import Guard
 from service_chat.services.jobs import JobPolicy, Jobs
 from service_chat.services.prompts import ANSWER_SYSTEM
@@ -195,7 +196,7 @@ def make_engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
     """The adapter for a mode. Each is imported only when it is asked for.
 
     Raises:
-        SettingsError: The model reference, or the remote address, means nothing.
+        SettingsError: The model reference, or the remote address, means nothing, or no question fits into the context.
     """
     try:
         return _engine(mode, settings, clock)
@@ -225,6 +226,12 @@ def _engine(mode: LlmMode, settings: ChatSettings, clock: Clock) -> Engine:
 
 
 def _engine_config(settings: ChatSettings) -> EngineConfig:
+    answer, least = settings.gguf_max_tokens, least_context(settings.gguf_max_tokens)
+    if settings.gguf_n_ctx < least:
+        raise ValueError(
+            f"GGUF_N_CTX={settings.gguf_n_ctx} holds no question beside the instructions and an answer of "
+            f"GGUF_MAX_TOKENS={answer}: it must be at least {least}"
+        )
     reference = settings.model_source or str(settings.gguf_path or "")
     sha256 = settings.model_sha256 or None
     return EngineConfig(

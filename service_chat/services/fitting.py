@@ -20,6 +20,8 @@ from service_chat.services.token_estimate import estimate_tokens
 #: Tokens of the context that the shares are meant for, and the shares.
 _USUAL = 4096
 _SYSTEM, _RECORD, _QUERY, _ANSWER = 600, 1500, 800, 512
+#: Tokens that record and question must have together, or a prompt would ask about nothing.
+_LEAST = 200
 #: A text in, its tokens out.
 Count = Callable[[str], int]
 #: Between parts of a question that were not next to each other.
@@ -65,6 +67,11 @@ class Budget:
         """For a second attempt: the first made a prompt of `tokens` where there is room for `room`."""
         part = 0.95 * max(0, room - self.system) / max(1, tokens - self.system)
         return Budget(self.system, int(self.record * min(1, part)), int(self.query * min(1, part)), self.answer)
+
+
+def least_context(answer: int) -> int:
+    """The smallest context, in tokens, in which a model can be asked for an answer of so many."""
+    return _SYSTEM + _LEAST + answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -310,6 +310,7 @@ def test_the_same_lines_of_one_request_share_its_trace(start: Start, scripted_gg
         ({"LLM_MODE": "remote"}, "REMOTE_BASE_URL"),
         ({"LLM_MODE": "mock", "HF_QWEN_MODEL_ID": "x"}, "LLM_MODE=remote"),
         ({"GGUF_MAX_TOKENS": "4096", "GGUF_N_CTX": "4096"}, "room for a prompt"),
+        ({"GGUF_MAX_TOKENS": "64", "GGUF_N_CTX": "512"}, "GGUF_MAX_TOKENS=64: it must be at least 864"),
         ({"MODEL_SOURCE": "ftp://x/y"}, "must begin with"),
         ({"MODEL_SOURCE": "hf://nothing"}, "a hub reference is"),
         ({"LLM_MODE": "remote", "REMOTE_BASE_URL": "localhost", "REMOTE_MODEL": "m"}, "explicit base URL"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from service_chat.records.ports import Allergy, Medication
 from service_chat.safety.values import Acuity, Flag, Floor, RedFlag
 from service_chat.services.context import context_of
-from service_chat.services.fitting import GAP, Budget, fit, fit_query, spans_of, whole
+from service_chat.services.fitting import GAP, Budget, fit, fit_query, least_context, spans_of, whole
 from service_chat.services.record_items import Tier
 from service_chat.services.token_estimate import estimate_tokens
 from tests.unit.service_chat.services.full_records import DAY, RECORD, longest_record
@@ -170,3 +170,12 @@ def test_the_guess_errs_upwards(text: str, at_least: int) -> None:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_more_text_never_has_fewer_tokens(first: str, second: str) -> None:
     assert estimate_tokens(first + "\n" + second) >= max(estimate_tokens(first), estimate_tokens(second))
+
+
+@pytest.mark.parametrize("answer", [32, 256, 512, 4000])
+def test_in_the_least_context_a_question_can_be_asked_about_the_largest_record(answer: int) -> None:
+    budget = Budget.of(least_context(answer), answer)
+    fitted = fit(LONG, "My knee hurts since Sunday, what can I do?", budget)
+    assert "My knee hurts" in fitted.query
+    assert budget.system + budget.record + budget.query + budget.answer <= least_context(answer)
+    assert Budget.of(least_context(answer) - 200, answer).query == 0
