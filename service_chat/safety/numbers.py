@@ -65,6 +65,7 @@ class _Entry:
     most: float
     scale: float
     fahrenheit: bool
+    decimal: bool  #: only figures with a fraction: a bare 38.5 is a temperature, a bare 38 is not
     before: re.Pattern[str] | None
     after: re.Pattern[str] | None
     around: re.Pattern[str] | None
@@ -72,7 +73,7 @@ class _Entry:
 
     def value(self, figure: _Figure, left: str, right: str) -> float | None:
         """What a number means here; None when it does not fit."""
-        if not self.least <= figure.value <= self.most:
+        if not self.least <= figure.value <= self.most or (self.decimal and figure.value.is_integer()):
             return None
         factor = self.scale
         if self.after is not None:
@@ -201,6 +202,7 @@ def _entry(values: Table, macros: Mapping[str, str]) -> _Entry:
         most=float(str(values["max"])),
         scale=float(str(values.get("scale", 1))),
         fahrenheit=values.get("fahrenheit") is True,
+        decimal=values.get("decimal") is True,
         before=compiled("before", "$"),
         after=compiled("after"),
         around=compiled("around"),
