@@ -32,6 +32,7 @@ def an_answer(**changes: object) -> TriageAnswer:
         questions=[],
         citations=[],
         emergency_notice=None,
+        emergency_numbers=[],
         ungrounded_terms=[],
         language="en",
         disclaimer="Not a device.",
