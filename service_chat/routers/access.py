@@ -114,13 +114,12 @@ def document_access(app: FastAPI) -> None:
             }
             schemes["key"] = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
             for path, operations in document["paths"].items():
-                if path not in OPEN and not path.startswith("/admin/"):
-                    for operation in operations.values():
+                for operation in operations.values() if path not in OPEN else ():
+                    if not path.startswith("/admin/"):  # those say so by themselves
                         operation["security"] = [{"bearer": []}, {"key": []}]
-                        answers = operation["responses"]
-                        if "4XX" not in answers:
-                            for status, answer in declared(401, 403, 503).items():
-                                answers.setdefault(str(status), answer)
+                    if "4XX" not in operation["responses"]:
+                        for status, answer in declared(401, 403, 503).items():
+                            operation["responses"].setdefault(str(status), answer)
         return document
 
     setattr(app, "openapi", openapi)  # noqa: B010 - as in `serving.http.app`
