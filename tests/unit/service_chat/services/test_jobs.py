@@ -9,6 +9,7 @@ import pytest
 
 from service_chat.errors import IdempotencyKeyReused, JobCancelled, JobNotFound, PatientNotFound
 from service_chat.metrics import ChatMetrics
+from service_chat.services.caller import ANONYMOUS, Caller
 from service_chat.services.event_log import Accepted, Done, Failed
 from service_chat.services.job import STATUS_EVERY_S, Job
 from service_chat.services.jobs import JobPolicy, Jobs, JobStatistics
@@ -334,6 +335,33 @@ async def test_the_same_key_with_another_question_is_refused() -> None:
         await h.finished(key="k")
         with pytest.raises(IdempotencyKeyReused):
             h.begin(Question("P000123", "Something else?"), key="k")
+
+
+async def test_a_key_is_its_callers_own() -> None:
+    async with house() as h:
+        mine, theirs = (Question("P000123", "What now?", None, Caller(name)) for name in ("key:a", "key:b"))
+        first, _ = h.begin(mine, key="k")
+        second, replayed = h.begin(theirs, key="k")
+        assert (second is first, replayed) == (False, False)
+        assert h.begin(mine, key="k") == (first, True)
+        await h.jobs.cancel(first)
+        assert h.begin(theirs, key="k") == (second, True)
+
+
+async def test_the_same_question_from_another_address_is_the_same_question() -> None:
+    async with house() as h:
+        here, there = (Question("P000123", "What now?", address=address) for address in ("10.0.0.1", "10.0.0.2"))
+        assert h.begin(there, key="k")[0] is h.begin(here, key="k")[0]
+
+
+async def test_a_job_is_there_for_who_asked_and_for_nobody_else() -> None:
+    async with house() as h:
+        job = await h.finished(Question("P000123", "What now?", None, Caller("key:a")))
+        for known in (Caller("key:a"), Caller("key:a", "P000123")):
+            assert h.jobs.get(job.id, known) is job
+        for unknown in (Caller("key:b"), Caller("key:a", "P000001"), Caller("key:b", "P000123"), ANONYMOUS):
+            with pytest.raises(JobNotFound):
+                h.jobs.get(job.id, unknown)
 
 
 @pytest.mark.parametrize("error", [QueueFull(retry_after_s=1), Draining(), PatientNotFound()], ids=lambda e: e.code)

@@ -8,12 +8,14 @@ import pytest
 from typing_extensions import override
 
 from service_chat.engines.protocol import EngineState, EngineStatus, SamplingParams
-from service_chat.errors import ModeNotAllowed, PatientNotFound
+from service_chat.errors import ModeNotAllowed, PatientNotFound, RateLimited
 from service_chat.metrics import ChatMetrics
 from service_chat.records.ports import PatientRecord
 from service_chat.records.synthetic import synthetic_patients
 from service_chat.safety.values import Acuity
+from service_chat.services.caller import Caller
 from service_chat.services.chat_lane import ChatLane
+from service_chat.services.limits import Limits
 from service_chat.services.readiness import GIVE_UP_AFTER
 from service_chat.services.steps import Answer, Assessed, Fallback, Question, Status, Text
 from service_chat.services.triage import Triage
@@ -68,6 +70,7 @@ async def house(
     error: SluiceError | None = None,
     others: Mapping[str, FakeEngine] | None = None,
     records: FakeRecords | None = None,
+    limits: Limits | None = None,
 ) -> AsyncIterator[House]:
     used = engine or writing()
     life, metrics = Lifecycle(), ChatMetrics()
@@ -75,7 +78,7 @@ async def house(
     engines = {"gguf": used, **(others or {})}
     lanes = {mode: ChatLane(mode, each, capacity, 1, CLOCK, metrics) for mode, each in engines.items()}
     store = records or FakeRecords([RECORD], error)
-    triage = Triage(lanes, store, life, SamplingParams(), "gguf", GUARD, CLOCK)
+    triage = Triage(lanes, store, life, SamplingParams(), "gguf", GUARD, CLOCK, limits)
     async with AsyncExitStack() as stack:
         for lane in lanes.values():
             await stack.enter_async_context(lane)
@@ -319,11 +322,32 @@ def loading() -> FakeEngine:
     return engine
 
 
-@pytest.mark.parametrize("trouble", ["none", "loading", "full", "no records", "unknown patient", "going down"])
+class Spent(Limits):
+    """Whoever asks has asked too often."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Caller, str | None]] = []
+
+    @override
+    def take(self, caller: Caller, address: str | None) -> None:
+        self.asked.append((caller, address))
+        raise RateLimited(retry_after_s=9)
+
+
+TROUBLES = ["none", "loading", "full", "no records", "unknown patient", "going down", "asked too often"]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
 async def test_an_emergency_is_answered_at_once_whatever_else_is_wrong(trouble: str) -> None:
     error = DependencyFailed("no disk") if trouble == "no records" else None
     asked = Question("P000000", GRAVE.query) if trouble == "unknown patient" else GRAVE
-    async with house(loading() if trouble == "loading" else None, error=error, capacity=1) as h:
+    limits = Spent()
+    async with house(
+        loading() if trouble == "loading" else None,
+        error=error,
+        capacity=1,
+        limits=limits if trouble == "asked too often" else None,
+    ) as h:
         if trouble == "full":
             _ = [h.triage.steps(QUESTION, soon()) for _ in range(2)]
         if trouble == "going down":
@@ -334,21 +358,35 @@ async def test_an_emergency_is_answered_at_once_whatever_else_is_wrong(trouble: 
         assert steps[1].composed.acuity >= Acuity.EMERGENCY
         assert "911" in steps[1].text
         assert h.engine.asked == []
+        assert limits.asked == []  # and it is not counted
 
 
-async def test_what_only_the_record_makes_grave_is_found_though_the_question_is_refused() -> None:
+@pytest.mark.parametrize("trouble", ["loading", "asked too often"])
+async def test_what_only_the_record_makes_grave_is_found_though_the_question_is_refused(trouble: str) -> None:
     """Fever may wait a day; fever under chemotherapy may not, and a full house is no reason."""
     frail = next(
         record for record in synthetic_patients() if any("Neutropenia" in c.display for c in record.conditions)
     )
     asked = Question(frail.mrn, "I have a fever of 38.6 since this morning.")
-    async with house(loading(), records=FakeRecords([RECORD, frail])) as h:
+    engine, limits = (loading(), None) if trouble == "loading" else (None, Spent())
+    async with house(engine, records=FakeRecords([RECORD, frail]), limits=limits) as h:
         steps = [step async for step in h.triage.steps(asked, soon())]
         assert [type(step) for step in steps] == [Assessed, Assessed, Answer]
         assert isinstance(steps[-1], Answer)
         assert steps[-1].composed.acuity >= Acuity.EMERGENCY
-        with pytest.raises(NotReady):
+        with pytest.raises(NotReady if trouble == "loading" else RateLimited):
             await h.answer()
+
+
+async def test_who_asks_too_often_is_told_when_to_come_back_and_takes_no_place() -> None:
+    limits, asked = Spent(), Question(RECORD.mrn, "Can I take ibuprofen?", None, Caller("key:a"), "10.0.0.1")
+    async with house(limits=limits) as h:
+        with pytest.raises(RateLimited) as refused:
+            h.triage.steps(asked, soon())
+        assert refused.value.details["retry_after_s"] == 9
+        assert limits.asked == [(Caller("key:a"), "10.0.0.1")]
+        assert h.lane.statistics().depth == 0
+        assert h.engine.asked == []
 
 
 class RecordsInARush(FakeRecords):
