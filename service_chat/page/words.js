@@ -14,6 +14,7 @@ const DEGRADED = {
   model_unavailable: "There is no model to ask just now: this is what the rules and the record say.",
   deadline: "The model was not done in time: this is what the rules and the record say.",
   model_silent: "The model wrote nothing: this is what the rules and the record say.",
+  model_incoherent: "What the model wrote made no sense: this is what the rules and the record say.",
   model_invalid: "What the model wrote could not be used: this is what the rules and the record say.",
 };
 
