@@ -6,10 +6,13 @@ model is trained and verified without torch, and `serve` runs without what reads
 
 import sys
 
+from serving.heap import defer_collections
+
 
 def main() -> None:
     match sys.argv[1:]:
         case ["serve", *arguments]:
+            defer_collections()
             from inference_container.commands.serve import serve
 
             serve(arguments)

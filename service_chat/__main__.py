@@ -5,9 +5,12 @@ docs/configuration.md lists every variable. Serving does not import what reads t
 
 import sys
 
+from serving.heap import defer_collections
+
 
 def main() -> None:
     if sys.argv[1:] in ([], ["serve"]):
+        defer_collections()
         from service_chat.main import run
 
         run()

@@ -1,6 +1,8 @@
-"""Confinement, frames, the loop's lag: rooms too small for a file each."""
+"""Confinement, frames, the heap, the loop's lag: rooms too small for a file each."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -72,6 +74,16 @@ async def test_loop_lag_reports_by_how_much_a_sleep_was_late() -> None:
         assert lag.statistics().last_ms == pytest.approx(0, abs=1e-6)
         assert lag.statistics().max_ms == pytest.approx(250)
         assert lag.statistics().avg_ms == pytest.approx(125)
+
+
+def test_garbage_is_looked_for_again_once_the_heap_is_settled() -> None:
+    """In a process of its own: what is frozen stays so."""
+    code = (
+        "import gc; from serving.heap import defer_collections, settle_heap\n"
+        "defer_collections(); assert not gc.isenabled()\n"
+        "settle_heap(); assert gc.isenabled() and gc.get_freeze_count() > 1000"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_reading_is_read_at_the_scrape() -> None:
