@@ -1,6 +1,6 @@
 """`make bench-triage`: the chat service against its peers and against its promises, one part after the other.
 
-    python -m bench.triage [--parts chats,decode,prefix,schema,burst,neighbour] [--rounds 3] [--quick]
+    python -m bench.triage [--parts chats,decode,prefix,schema,burst,neighbour,emergency] [--rounds 3] [--quick]
                            [--peers examples-server,naive] [--json FILE] [--into FILE]
 
 Prints tables and a verdict for every promise; status 1 when a floor is missed, 2 when the comparison could not be made.
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.chats.model import ModelFailed
 from bench.chats.others import in_words, ledger
-from bench.chats.parts import Effort, Part, burst, chats, decode, neighbour, prefix, schema
+from bench.chats.parts import Effort, Part, burst, chats, decode, emergency, neighbour, prefix, schema
 from bench.chats.source import SourceMissing
 from bench.chats.stage import EXAMPLE, NAIVE, SPIN, Stage, prepare
 from bench.contest import ContestFailed
@@ -36,6 +36,7 @@ PARTS: Mapping[str, Callable[[Stage, Effort], Part]] = {
     "schema": schema.measure,
     "burst": burst.measure,
     "neighbour": neighbour.measure,
+    "emergency": emergency.measure,
 }
 #: What stands between them on a page is ours to replace.
 MARKS = ("<!-- bench.triage writes from here -->", "<!-- bench.triage writes to here -->")

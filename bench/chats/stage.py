@@ -44,8 +44,11 @@ class Stage:
         return len(self.cores)
 
     @contextmanager
-    def ours(self, slots: int, more: Mapping[str, str] | None = None) -> Iterator[Running]:
+    def ours(self, slots: int, more: Mapping[str, str] | None = None, *, loaded: bool = True) -> Iterator[Running]:
         """The service as it ships, with that many slots and `more` of its settings.
+
+        Args:
+            loaded: wait for the model; otherwise only until the door answers.
 
         Raises:
             ContestFailed: It did not become ready.
@@ -63,7 +66,7 @@ class Stage:
             **(more or {}),
         }
         contestant = Contestant(OURS, (sys.executable, "-m", "service_chat"), environ, health="/health")
-        with started(contestant, self.cores, self.scratch, _says_it_is_ready) as server:
+        with started(contestant, self.cores, self.scratch, _says_it_is_ready if loaded else _is_healthy) as server:
             yield server
 
     @contextmanager

@@ -5,7 +5,7 @@ import pytest
 from bench.chats.client import Answer
 from bench.chats.crowd import Probes
 from bench.chats.figures import ChatFigures
-from bench.chats.parts import burst, chats, decode, schema
+from bench.chats.parts import burst, chats, decode, emergency, schema
 from bench.chats.stage import EXAMPLE, NAIVE
 from bench.contest import OURS
 from bench.verdict import Line
@@ -189,3 +189,20 @@ def test_counters_are_read_over_all_their_labels() -> None:
     )
     assert burst.counted(burst.samples(before), burst.samples(after)) == (6, 4)
     assert burst.samples(before)["triage_slots_busy"][""] == 8.0
+
+
+@pytest.mark.parametrize(
+    ("took_s", "wrong", "p99", "answered"),
+    [
+        ([0.01] * 99 + [0.2], 0, "floor holds", "floor holds"),
+        ([0.01] * 98 + [0.2] * 2, 0, "FLOOR MISSED", "floor holds"),
+        ([0.01] * 100, 1, "floor holds", "FLOOR MISSED"),
+        ([0.01] * 4, 0, "FLOOR MISSED", "floor holds"),  # too few to say anything
+    ],
+)
+def test_an_emergency_is_answered_at_once_and_always(took_s: list[float], wrong: int, p99: str, answered: str) -> None:
+    found = verdicts(emergency.lines({"model loading": emergency.Answered(took_s, wrong)}))
+    assert found == {
+        "emergency, model loading: p99": p99,
+        "emergency, model loading: not answered as one": answered,
+    }

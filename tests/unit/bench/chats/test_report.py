@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[4] / "docs" / "performance.md"
 
 def test_the_defaults_run_every_part_against_every_peer_as_its_authors_ship_it() -> None:
     options = parse([])
-    assert options.parts == tuple(PARTS) == ("chats", "decode", "prefix", "schema", "burst", "neighbour")
+    assert options.parts == tuple(PARTS) == ("chats", "decode", "prefix", "schema", "burst", "neighbour", "emergency")
     assert (options.peers, options.effort.rounds, options.peer_environ) == (PEERS, 3, {})
 
 
