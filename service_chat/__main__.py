@@ -1,4 +1,4 @@
-"""The command line: `python -m service_chat` serves on HOST and CHAT_API_PORT; `records import`, `records show`.
+"""The command line: `python -m service_chat` serves on HOST and CHAT_API_PORT; or a command, which `commands` lists.
 
 docs/configuration.md lists every variable. Serving does not import what reads the other commands' arguments.
 """

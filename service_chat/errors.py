@@ -1,6 +1,7 @@
 """What can be wrong with a triage request beyond the floor's error tree.
 
 Rejected
+├── JobRunning        the question has no answer yet, and this is about its answer (HTTP answers 409)
 ├── RateLimited       this caller, or its address, asks more often than it may (HTTP answers 429)
 └── SwapRunning       another model is being loaded already (HTTP answers 409)
 InvalidInput
@@ -91,3 +92,10 @@ class IdentityProviderUnavailable(DependencyFailed):
 
     code = "identity_provider_unavailable"
     default_message = "The token can not be verified now: its provider's keys are not to be had."
+
+
+class JobRunning(Rejected):
+    """HTTP answers 409."""
+
+    code = "job_running"
+    default_message = "The question has no answer yet."

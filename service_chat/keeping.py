@@ -18,6 +18,7 @@ from service_chat.audit.trail import AuditTrail
 from service_chat.chatlog.ports import ChatLog, NoChatLog, Sealer
 from service_chat.metrics_privacy import PrivacyMetrics
 from service_chat.services.conversations import Conversations
+from service_chat.services.feedback import FeedbackDesk
 from service_chat.services.jobs import Steps
 from service_chat.services.patient_ref import PatientRefs
 from service_chat.services.recording import ChatRecording, Recording
@@ -62,6 +63,9 @@ class Keeping:
 
     def chats(self) -> ChatRecording:
         return ChatRecording(self.trail, self._clock)
+
+    def desk(self) -> FeedbackDesk:
+        return FeedbackDesk(self.trail, self.conversations, self._refs, self._clock, self.metrics)
 
     async def __aenter__(self) -> Self:
         """

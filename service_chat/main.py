@@ -8,6 +8,7 @@ from fastapi import Depends, FastAPI
 
 from service_chat.routers.access import admits, document_access, guard
 from service_chat.routers.admin_model import add_model_routes
+from service_chat.routers.feedback import feedback_router
 from service_chat.routers.floor_route import floor_route
 from service_chat.routers.jobs import jobs_router
 from service_chat.routers.openai import openai_router
@@ -62,6 +63,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
     route = floor_route(runtime.guard, shape)
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
+    app.include_router(feedback_router(runtime.jobs, runtime.keeping.desk()))
     app.include_router(openai_router(runtime.chats, settings.triage_deadline_seconds, runtime.clock, runtime.limits))
     app.include_router(page_router(runtime, VERSION, DESCRIPTION))
     app.include_router(operations_router(runtime, VERSION))

@@ -2,12 +2,14 @@
 
 import typer
 
+from service_chat.commands.audit import app as audit_app
+from service_chat.commands.chats import app as chats_app
 from service_chat.commands.keys import app as keys_app
 from service_chat.commands.records import app as records_app
 
 app = typer.Typer(
     name="service_chat",
-    help="Triage over HTTP, and the patient records it reads.",
+    help="Triage over HTTP, the patient records it reads, and what it keeps of what it was asked.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -25,3 +27,5 @@ def serve() -> None:
 
 app.add_typer(records_app, name="records")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
+app.add_typer(chats_app, name="chats")

@@ -19,5 +19,6 @@ STATUS: Mapping[type[SluiceError], int] = {
     errors.PromptTooLong: 422,
     errors.IdempotencyKeyReused: 422,
     errors.JobCancelled: 409,
+    errors.JobRunning: 409,
     errors.SwapRunning: 409,
 }
