@@ -284,10 +284,11 @@ def test_nothing_a_patient_wrote_and_no_record_number_reaches_the_log(start: Sta
     log = "\n".join(service.log)
     lines: list[dict[str, Any]] = [json.loads(line) for line in service.log]
     assert all(str(line["ts"]).endswith("Z") and line["level"] for line in lines)
-    spans = [line["event"] for line in lines if line["logger"] == "service_chat.tracing"][:6]
+    spans = [line["event"] for line in lines if line["logger"] == "service_chat.tracing"][:8]
     assert spans == [
         *("request_received", "db_api_patient_summary_start", "db_api_patient_summary_end"),
-        *("llm_inference_start", "llm_inference_end", "request_completed"),
+        *("llm_inference_start", "llm_inference_end"),
+        *("chat_log_storage_start", "chat_log_storage_end", "request_completed"),
     ]
     for secret in ("zebra-crossing-canary", "P000123", "P777777", "ibuprofen"):
         assert secret not in log
