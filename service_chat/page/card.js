@@ -126,7 +126,7 @@ function notesOf({ result, floor }) {
 }
 
 function notes(texts) {
-  return html("ul", { class: "notes" }, ...texts.map((text) => html("li", {}, icon("info"), html("span", {}, text))));
+  return html("ul", { class: "remarks" }, ...texts.map((text) => html("li", {}, icon("info"), html("span", {}, text))));
 }
 
 function problemTold({ message, code, trace, retryAfter, status }) {

@@ -27,7 +27,13 @@ RESULT: Mapping[str, Any] = {
 }
 #: A service that is asked only for what is not canned does not matter here.
 ACCEPTED = ("accepted", {"job_id": RESULT["job_id"], "trace_id": RESULT["trace_id"]})
-NOTHING = {"acuity": "informational", "red_flags": [], "notices": [], "emergency_notice": None, "emergency_numbers": []}
+NOTHING: Mapping[str, Any] = {
+    "acuity": "informational",
+    "red_flags": [],
+    "notices": [],
+    "emergency_notice": None,
+    "emergency_numbers": [],
+}
 ACUITY = ("acuity", {**NOTHING, "language": "en"})
 
 
