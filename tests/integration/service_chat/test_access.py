@@ -29,7 +29,7 @@ def key_for(folder: Path, *scopes: str) -> str:
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServiceProcess, str, Path]]:
     folder = tmp_path_factory.mktemp("keyed")
     key = key_for(folder, "triage", "openai")
-    settings = {"LLM_MODE": "mock", "API_KEYS_FILE": str(folder / "keys"), "RATE_LIMIT_PER_MINUTE": "1"}
+    settings = {"LLM_MODE": "mock", "API_KEYS_FILE": str(folder / "keys"), "RATE_LIMIT_PER_MINUTE": "0.1"}
     more = {"RATE_LIMIT_BURST": "4", "FORWARDED_ALLOW_IPS": "127.0.0.1"}
     with running(("service_chat",), "CHAT_API_PORT", folder, {**settings, **more}) as service:
         service.until_ready()

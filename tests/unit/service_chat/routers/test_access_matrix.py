@@ -49,6 +49,7 @@ ROWS: Mapping[str, Row] = {
     "GET /triage/{job_id}": row("triage", 404, path=f"/triage/{NO_JOB}"),
     "DELETE /triage/{job_id}": row("triage", 404, path=f"/triage/{NO_JOB}"),
     "GET /triage/{job_id}/events": row("triage", 404, path=f"/triage/{NO_JOB}/events"),
+    "POST /feedback": row("feedback", 404, body={"job_id": NO_JOB, "verdict": "agree"}),
     "POST /v1/chat/completions": row("openai", 200, body=HELLO),
     "GET /v1/models": row("openai", 200),
     "GET /v1/models/{model}": row("openai", 404, path="/v1/models/none"),
