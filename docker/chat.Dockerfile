@@ -50,6 +50,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && install --directory --owner 10001 --group 10001 /var/lib/sluice
 COPY --from=build /opt/sluice /opt/sluice
+# On 0.0.0.0 it starts only where it is told who may ask, or that anybody may: docs/access.md.
 ENV PATH=/opt/sluice/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

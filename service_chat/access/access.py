@@ -18,13 +18,15 @@ EVERYBODY = Grant(ANONYMOUS, SCOPES)
 class Tokens(Protocol):
     """`access.tokens`, which only a deployment with a provider imports."""
 
+    def begin(self) -> None: ...
+
     async def grant(self, token: str) -> Grant: ...
 
     async def aclose(self) -> None: ...
 
 
 class Access:
-    """Open it as a context: then the file of keys is watched. With neither keys nor tokens everybody may ask."""
+    """Open it as a context: then the file of keys is watched, and a provider's are fetched. With neither, all may ask."""
 
     def __init__(self, keys: KeyFile | None = None, tokens: Tokens | None = None) -> None:
         self._keys, self._tokens = keys, tokens
@@ -33,6 +35,7 @@ class Access:
     async def __aenter__(self) -> "Access":
         if self._tokens is not None:
             self._stack.push_async_callback(self._tokens.aclose)
+            self._tokens.begin()
         if self._keys is not None:
             await self._stack.enter_async_context(self._keys)
         return self

@@ -22,8 +22,8 @@ from serving.clock import Clock
 MAX_AGE_S = 600.0
 #: Between two fetches, whatever tokens say; also after one that failed.
 MIN_GAP_S = 10.0
-#: Of the whole fetch. Somebody waits for it.
-_TIMEOUT_S = 5.0
+#: Of the whole fetch. Somebody may be waiting for it.
+_TIMEOUT_S = 3.0
 _MAX_BYTES = 512 * 1024
 _MAX_KEYS = 100
 
@@ -31,7 +31,7 @@ PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 
 
 class Jwks:
-    """Lives on the event loop. Nothing is fetched before the first token comes."""
+    """Lives on the event loop."""
 
     def __init__(self, url: str, client: httpx.AsyncClient, clock: Clock) -> None:
         """`client` is closed with this; it must not follow redirects."""
@@ -42,6 +42,10 @@ class Jwks:
         self._failed = False
         self._fetching: asyncio.Task[None] | None = None
         self.generation = 0  #: grows with every set that differs from the one before
+
+    def begin(self) -> None:
+        """Fetches the set before anybody needs it, so that an address that leads nowhere is told at the start."""
+        self._fetch()
 
     async def key(self, kid: str | None) -> PublicKey | None:
         """The key of that name; None when the provider has none. Without a name it must be the only one.
@@ -83,7 +87,7 @@ class Jwks:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 found = public_keys(await self._body())
-        except (httpx.HTTPError, TimeoutError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError) as error:
             # The sentence of a ValueError is ours; that of a client may quote an address with credentials in it.
             reason = str(error) if type(error) is ValueError else type(error).__name__
             self._failed = True
@@ -123,7 +127,7 @@ def public_keys(body: bytes) -> dict[str | None, PublicKey]:
     """
     try:
         listed = json.loads(body)["keys"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError("no set of keys") from None
     if not isinstance(listed, list):
         raise ValueError("no set of keys")

@@ -79,6 +79,9 @@ class Tokens:
             self._remembered.popitem(last=False)
         return grant
 
+    def begin(self) -> None:
+        self._jwks.begin()
+
     async def aclose(self) -> None:
         await self._jwks.aclose()
 

@@ -243,6 +243,15 @@ async def test_an_old_set_is_fetched_again_while_the_known_key_serves() -> None:
     await d.grant(sub="third")
 
 
+async def test_keys_that_were_fetched_at_the_start_are_there_for_the_first_token() -> None:
+    d = door()
+    d.tokens.begin()
+    await until(lambda: d.provider.asked == 1)
+    await d.grant()
+    assert d.provider.asked == 1
+    await d.tokens.aclose()
+
+
 async def test_names_that_strangers_make_up_have_the_keys_fetched_once_in_a_while_only() -> None:
     d = door()
     await d.grant()
@@ -255,7 +264,7 @@ async def test_names_that_strangers_make_up_have_the_keys_fetched_once_in_a_whil
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}']
+    "body", [b"", b"<html>", b"[]", b"[" * 100_000, b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}']
 )
 async def test_without_the_providers_keys_nobody_is_told_that_the_token_is_wrong(body: bytes) -> None:
     d = door()

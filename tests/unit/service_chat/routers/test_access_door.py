@@ -143,10 +143,10 @@ async def test_a_body_that_fits_no_schema_is_no_way_around_the_guard(
     assert ("acuity_floor" in answer.json()) == (b"chest" in content)
 
 
-async def test_a_provider_that_is_away_is_not_the_callers_fault(client: httpx.AsyncClient, doors: Doors) -> None:
-    async with opened(doors.settings) as fresh:
-        doors.provider.fail = 503
-        try:
+async def test_a_provider_that_is_away_is_not_the_callers_fault(doors: Doors) -> None:
+    doors.provider.fail = 503
+    try:
+        async with opened(doors.settings) as fresh:
             answer = await asked(fresh, bearer(doors.provider.token("triage")), HEART)
             assert (answer.status_code, answer.json()["code"]) == (503, "identity_provider_unavailable")
             assert int(answer.headers["retry-after"]) >= 1
@@ -154,8 +154,8 @@ async def test_a_provider_that_is_away_is_not_the_callers_fault(client: httpx.As
             v1 = await fresh.get("/v1/models", headers=bearer(doors.provider.token("openai")))
             assert (v1.status_code, v1.json()["error"]["type"]) == (503, "server_error")
             assert (await asked(fresh, doors.nurse)).status_code == 200  # keys need no provider
-        finally:
-            doors.provider.fail = None
+    finally:
+        doors.provider.fail = None
 
 
 async def test_no_more_than_the_rate_allows_but_every_emergency(doors: Doors) -> None:
@@ -208,7 +208,7 @@ async def test_a_page_elsewhere_may_send_its_key_and_no_cookie(client: httpx.Asy
 
 
 async def test_a_token_by_a_new_key_of_the_provider_is_good(doors: Doors) -> None:
+    doors.provider.keys.append(ec_key("second"))
     async with opened(doors.settings) as client:
-        doors.provider.keys.append(ec_key("second"))
         token = doors.provider.token("triage", key=doors.provider.keys[1])
         assert (await client.get("/queue", headers=bearer(token))).status_code == 200
