@@ -17,11 +17,12 @@ _OF_THE_API = {"pydantic_core", "uvloop"}
 _OF_NEITHER = {"torch", "pandas", "pyarrow", "onnx"}
 
 
-@pytest.fixture
-def replica(tmp_path: Path) -> Iterator[ServiceProcess]:
+@pytest.fixture(scope="module")
+def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """Restarted: what a first start writes for later ones is there."""
+    home = tmp_path_factory.mktemp("replica")
     for first in (True, False):
-        with running(MODULE, "INFERENCE_API_PORT", tmp_path, {"QUEUE_WORKERS": "1"}) as process:
+        with running(MODULE, "INFERENCE_API_PORT", home, {"QUEUE_WORKERS": "1"}) as process:
             process.until_ready()
             if not first:
                 yield process
@@ -48,6 +49,13 @@ def _libraries(pid: int) -> set[str]:
     return {line.split("/site-packages/")[1].split("/")[0] for line in maps.splitlines() if "/site-packages/" in line}
 
 
+def test_each_process_holds_its_own_libraries_and_not_the_others(replica: ServiceProcess) -> None:
+    _ask(replica, 1)
+    api, worker = _libraries(replica.process.pid), _libraries(_worker(replica))
+    assert api & (_OF_WORKERS | _OF_THE_API | _OF_NEITHER) == _OF_THE_API
+    assert worker & (_OF_WORKERS | _OF_THE_API | _OF_NEITHER) == _OF_WORKERS
+
+
 def test_a_replica_stays_small_after_work_and_after_its_worker_came_back(replica: ServiceProcess) -> None:
     _ask(replica, 200)
     assert _resident_mib(replica.process.pid, _worker(replica)) < _LIMIT_MIB
@@ -55,10 +63,3 @@ def test_a_replica_stays_small_after_work_and_after_its_worker_came_back(replica
     eventually(lambda: len(replica.events("model_activated")) == 2, 20)
     _ask(replica, 200)
     assert _resident_mib(replica.process.pid, _worker(replica)) < _LIMIT_MIB
-
-
-def test_each_process_holds_its_own_libraries_and_not_the_others(replica: ServiceProcess) -> None:
-    _ask(replica, 1)
-    api, worker = _libraries(replica.process.pid), _libraries(_worker(replica))
-    assert api & (_OF_WORKERS | _OF_THE_API | _OF_NEITHER) == _OF_THE_API
-    assert worker & (_OF_WORKERS | _OF_THE_API | _OF_NEITHER) == _OF_WORKERS

@@ -284,13 +284,19 @@ def test_a_folder_replaced_or_gone_is_told_by_name_and_the_model_goes_on(tmp_pat
         assert service.get("/queue_stats").json()["current_run_id"] == loaded["run_id"] != before
 
 
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
+    settings = {"ADMIN_TOKEN": "for-the-tests"}
+    with running(MODULE, "INFERENCE_API_PORT", tmp_path_factory.mktemp("guarded"), settings) as service:
+        service.until_answering()
+        yield service
+
+
 @pytest.mark.parametrize("path", ["/reload_latest", "/scale_workers"])
-def test_the_operators_routes_are_off_without_a_token_and_guarded_with_one(path: str, tmp_path: Path) -> None:
-    with running(MODULE, "INFERENCE_API_PORT", tmp_path, {}) as service:
-        service.until_answering()
-        assert httpx.post(service.url + path, headers=TOKEN, json={"workers": 1}).status_code == 404
-    with running(MODULE, "INFERENCE_API_PORT", tmp_path, {"ADMIN_TOKEN": "for-the-tests"}) as service:
-        service.until_answering()
-        for headers in ({}, {"Authorization": "Bearer guessed"}, {"Authorization": "Basic for-the-tests"}):
-            refused = httpx.post(service.url + path, headers=headers, json={"workers": 1})
-            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+def test_the_operators_routes_are_off_without_a_token_and_guarded_with_one(
+    path: str, service: ServiceProcess, guarded: ServiceProcess
+) -> None:
+    assert httpx.post(service.url + path, headers=TOKEN, json={"workers": 1}).status_code == 404
+    for headers in ({}, {"Authorization": "Bearer guessed"}, {"Authorization": "Basic for-the-tests"}):
+        refused = httpx.post(guarded.url + path, headers=headers, json={"workers": 1})
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")

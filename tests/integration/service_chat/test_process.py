@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.processes import ServiceProcess, alive, descendants, eventually
+from tests.integration.processes import ServiceProcess, alive, descendants, eventually, running
 from tests.integration.service_chat.conftest import Start
 
 QUESTION = {"patient_mrn": "P000123", "query": "zebra-crossing-canary: can I take ibuprofen?"}
@@ -186,7 +186,7 @@ def test_a_deadline_is_answered_from_the_record_and_frees_the_engine(start: Star
 
 
 def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, slow_gguf: Path) -> None:
-    settings = lengthy(slow_gguf, TRIAGE_QUEUE_MAXSIZE="1", GGUF_SLOTS="1", GGUF_MAX_TOKENS="600")
+    settings = lengthy(slow_gguf, TRIAGE_QUEUE_MAXSIZE="1", GGUF_SLOTS="1", GGUF_MAX_TOKENS="300")
     with start(settings) as service:
         service.until_ready()
         first = Asking(service)
@@ -294,34 +294,44 @@ def test_nothing_a_patient_wrote_and_no_record_number_reaches_the_log(start: Sta
         assert secret not in log
 
 
-def test_the_same_lines_of_one_request_share_its_trace(start: Start, scripted_gguf: Path) -> None:
-    with start({"GGUF_PATH": str(scripted_gguf)}) as service:
-        service.until_ready()
-        trace_id = ask(service).json()["trace_id"]
-        eventually(lambda: len(service.events("http_access")) == 1, 5)
-        assert service.events("request_completed")[0]["trace_id"] == trace_id
-        assert service.events("http_access")[0]["trace_id"] == trace_id
+def test_the_same_lines_of_one_request_share_its_trace(service: ServiceProcess) -> None:
+    before = {name: len(service.events(name)) for name in ("request_completed", "http_access")}
+    trace_id = ask(service).json()["trace_id"]
+    eventually(lambda: len(service.events("http_access")) == before["http_access"] + 1, 5)
+    for name, earlier in before.items():
+        assert [line["trace_id"] for line in service.events(name)[earlier:]] == [trace_id]
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"LLM_MODE": "hf-qwen2.5"}, "set LLM_MODE=remote"),
-        ({"DEFAULT_LLM_MODE": "qwen"}, "Set LLM_MODE=gguf"),
-        ({"LLM_MODE": "remote"}, "REMOTE_BASE_URL"),
-        ({"LLM_MODE": "mock", "HF_QWEN_MODEL_ID": "x"}, "LLM_MODE=remote"),
-        ({"GGUF_MAX_TOKENS": "4096", "GGUF_N_CTX": "4096"}, "room for a prompt"),
-        ({"GGUF_MAX_TOKENS": "64", "GGUF_N_CTX": "512"}, "GGUF_MAX_TOKENS=64: it must be at least 864"),
-        ({"MODEL_SOURCE": "ftp://x/y"}, "must begin with"),
-        ({"MODEL_SOURCE": "hf://nothing"}, "a hub reference is"),
-        ({"LLM_MODE": "remote", "REMOTE_BASE_URL": "localhost", "REMOTE_MODEL": "m"}, "explicit base URL"),
-    ],
-)
+REFUSED: list[tuple[dict[str, str], str]] = [
+    ({"LLM_MODE": "hf-qwen2.5"}, "set LLM_MODE=remote"),
+    ({"DEFAULT_LLM_MODE": "qwen"}, "Set LLM_MODE=gguf"),
+    ({"LLM_MODE": "remote"}, "REMOTE_BASE_URL"),
+    ({"LLM_MODE": "mock", "HF_QWEN_MODEL_ID": "x"}, "LLM_MODE=remote"),
+    ({"GGUF_MAX_TOKENS": "4096", "GGUF_N_CTX": "4096"}, "room for a prompt"),
+    ({"GGUF_MAX_TOKENS": "64", "GGUF_N_CTX": "512"}, "GGUF_MAX_TOKENS=64: it must be at least 864"),
+    ({"MODEL_SOURCE": "ftp://x/y"}, "must begin with"),
+    ({"MODEL_SOURCE": "hf://nothing"}, "a hub reference is"),
+    ({"LLM_MODE": "remote", "REMOTE_BASE_URL": "localhost", "REMOTE_MODEL": "m"}, "explicit base URL"),
+]
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[int, str]]:
+    """Status and log of the services that could not be started. All start at once: most of a start is imports."""
+    with contextlib.ExitStack() as stack:
+        home = tmp_path_factory.mktemp("refused")
+        started = [
+            stack.enter_context(running(("service_chat",), "CHAT_API_PORT", home, settings)) for settings, _ in REFUSED
+        ]
+        statuses = [service.process.wait(40) for service in started]
+    return [(status, "\n".join(service.log)) for status, service in zip(statuses, started, strict=True)]
+
+
+@pytest.mark.parametrize("at", range(len(REFUSED)), ids=[said for _, said in REFUSED])
 def test_an_environment_that_can_not_be_served_with_stops_the_start_in_words(
-    start: Start, settings: dict[str, str], said: str
+    ends: list[tuple[int, str]], at: int
 ) -> None:
-    with start(settings) as service:
-        assert service.process.wait(20) == 2
-    log = "\n".join(service.log)
-    assert said in log
+    status, log = ends[at]
+    assert status == 2
+    assert REFUSED[at][1] in log
     assert "Traceback" not in log

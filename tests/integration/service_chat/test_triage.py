@@ -243,14 +243,14 @@ def test_the_old_error_bodies_come_back_when_asked_for(start: Start) -> None:
         assert service.get("/nowhere").json()["detail"]["error"] == "Not Found"
 
 
-def test_admin_routes_are_off_without_a_token_and_closed_without_the_right_one(start: Start) -> None:
-    with start({"LLM_MODE": "mock"}) as service:
-        service.until_ready()
-        assert service.get("/admin/settings").status_code == 404
-    with start({"LLM_MODE": "mock", "ADMIN_TOKEN": "let-me-in", "HF_TOKEN": "hub-secret"}) as service:
-        service.until_ready()
-        assert service.get("/admin/settings").status_code == 401
-        with service.client() as client:
+def test_admin_routes_are_off_without_a_token_and_closed_without_the_right_one(
+    service: ServiceProcess, start: Start
+) -> None:
+    assert service.get("/admin/settings").status_code == 404
+    with start({"LLM_MODE": "mock", "ADMIN_TOKEN": "let-me-in", "HF_TOKEN": "hub-secret"}) as guarded:
+        guarded.until_ready()
+        assert guarded.get("/admin/settings").status_code == 401
+        with guarded.client() as client:
             shown = client.get("/admin/settings", headers={"Authorization": "Bearer let-me-in"})
             wrong = client.get("/admin/settings", headers={"Authorization": "Bearer x"})
         assert wrong.status_code == 401
