@@ -16,8 +16,11 @@ export function feedbackForm(result) {
       html("p", { class: "choices" }, ...VERDICTS.map(([value, words]) =>
         html("label", {}, html("input", { type: "radio", name, value }), html("span", {}, words))))),
     html("div", { class: "more", hidden: true },
-      html("label", { for: comment }, "Why? (optional; no names)"),
-      html("textarea", { id: comment, rows: 2, maxlength: MOST, autocomplete: "off", dir: "auto" }),
+      html("label", { for: comment }, "Why? (optional)"),
+      html("textarea", {
+        id: comment, rows: 2, maxlength: MOST, autocomplete: "off", dir: "auto", "aria-describedby": `${comment}-help`,
+      }),
+      html("p", { class: "help", id: `${comment}-help` }, "No names. Words are kept, encrypted, only where the service is set up to keep any."),
       html("p", {}, html("button", { type: "submit", class: "quiet" }, "Send"))),
     html("p", { class: "told" }));
   const more = form.querySelector(".more"), told = form.querySelector(".told");

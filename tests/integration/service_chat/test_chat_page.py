@@ -89,6 +89,15 @@ def test_a_question_of_the_answer_is_put_into_the_box_to_be_answered(talk: Talk)
     assert talk.page.input_value("#query").endswith("hurt? Since May.")
 
 
+def test_an_opinion_of_the_urgency_is_taken(talk: Talk) -> None:
+    talk.asked("Can I take ibuprofen for my knee?")
+    talk.page.get_by_label("Agree").check()
+    with talk.page.expect_response("**/feedback") as given:
+        talk.page.get_by_role("button", name="Send").click()
+    assert given.value.status == 204
+    expect(talk.part("told")).to_contain_text("Thank you.")
+
+
 def test_an_emergency_is_an_alert_with_the_number_as_a_link_above_everything_else(talk: Talk) -> None:
     assert talk.banner.get_attribute("role") == "alert"
     talk.asked("I have crushing chest pain and my left arm is numb.")
