@@ -26,7 +26,7 @@ class Tokens(Protocol):
 
 
 class Access:
-    """Open it as a context: then the file of keys is watched, and a provider's are fetched. With neither, all may ask."""
+    """Open it as a context: then the file is watched, and a provider's keys are fetched. With neither all may ask."""
 
     def __init__(self, keys: KeyFile | None = None, tokens: Tokens | None = None) -> None:
         self._keys, self._tokens = keys, tokens

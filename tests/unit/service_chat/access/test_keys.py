@@ -96,6 +96,7 @@ def line(**more: object) -> str:
         (line(expires=1893456000), "has a wrong expires"),
         (line(expiry="2027-01-31T00:00:00Z"), "has members that mean nothing"),
     ],
+    ids=lambda value: value[-40:],
 )
 def test_a_wrong_line_is_named_and_not_repeated(wrong: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^line 2 {sentence}") as refused:

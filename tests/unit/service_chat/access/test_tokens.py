@@ -264,7 +264,9 @@ async def test_names_that_strangers_make_up_have_the_keys_fetched_once_in_a_whil
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b"[" * 100_000, b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}']
+    "body",
+    [b"", b"<html>", b"[]", b"[" * 100_000, b'{"keys": []}', b'{"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}'],
+    ids=lambda body: ascii(body[:20]),
 )
 async def test_without_the_providers_keys_nobody_is_told_that_the_token_is_wrong(body: bytes) -> None:
     d = door()

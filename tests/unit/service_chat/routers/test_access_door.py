@@ -134,6 +134,7 @@ async def test_a_refusal_says_what_the_rules_found_and_nothing_else(
         (b"", "application/json", 401),
         (b"{", "application/json", 422),  # what is no JSON is refused before anybody is asked
     ],
+    ids=lambda value: ascii(value[:12]) if isinstance(value, bytes) else str(value),
 )
 async def test_a_body_that_fits_no_schema_is_no_way_around_the_guard(
     client: httpx.AsyncClient, content: bytes, media_type: str, status: int
