@@ -55,7 +55,7 @@ class Coherence:
     def fault(self, sentence: str) -> Fault | None:
         """What is wrong with the next sentence, the gravest first; None for one that may have been meant."""
         words = split_words(sentence)
-        if not words or all(word in _NOTHING for word in words):
+        if not words or all(word in _NOTHING or word.isdigit() for word in words):
             return "empty"
         again = self._again(words)
         if again or _circles(words):

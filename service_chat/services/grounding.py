@@ -75,6 +75,9 @@ class Vocabulary:
                 yield Named(whole.quote_words(at, at + size - 1), frozenset({means}), frozenset({means}))
             at += size
 
+    def names_drug(self, text: str) -> bool:
+        return any(True for _ in self._drugs.find(list(read(text).words)))
+
     def _condition(self, words: list[str], at: int) -> tuple[int, str]:
         """How many words its name has, and what it is; one and nothing where none begins here."""
         for first in _singulars(words[at]):

@@ -37,6 +37,7 @@ class LiveText:
         self._coherence = Coherence(shown.query, floor.language, languages)
         self._silent = floor.emergency or fixed_words_only(floor)
         self._language = floor.language
+        self._vocabulary = vocabulary
         self._sources = sources_of(shown, vocabulary)
         self._raw = ""
         self._begin: int | None = None
@@ -77,7 +78,7 @@ class LiveText:
         return [
             each
             for each in coherent
-            if stands(each, Acuity.URGENT, self._language) and not self._sources.ground(each).cut
+            if stands(each, Acuity.URGENT, self._language, self._vocabulary) and not self._sources.ground(each).cut
         ]
 
 

@@ -2,8 +2,8 @@
 
 Called by `composed` for a whole answer and by `live_text` while it is being written. In a crisis nothing of them may;
 in an emergency all or nothing, because half of a soothing answer still soothes; elsewhere sentence by sentence, each
-coherent and grounded and none that makes light of things. A model that can not say why in one coherent sentence has
-nothing else to say either.
+coherent and grounded, and none that makes light of things or meddles with a medicine. A model that can not say why in
+one coherent sentence has nothing else to say either.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,7 @@ from service_chat.services.answer_form import ModelAnswer
 from service_chat.services.coherence import Coherence, Fault
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Sources, Vocabulary
+from service_chat.services.prescribing import changes_medicine
 from service_chat.services.reassurance import LANGUAGES, makes_light, sends_elsewhere
 from service_chat.services.sentences import sentences
 
@@ -50,7 +51,7 @@ def speak(
     if model is None:
         return Spoken()
     texts = (model.rationale, *model.next_steps, *model.questions)
-    if not _may_speak(floor, acuity, model, texts):
+    if not _may_speak(floor, acuity, model, texts, vocabulary):
         return Spoken(became="dropped")
     coherence = Coherence(shown.query if shown is not None else "", floor.language, languages)
     coherent, faults = _coherent(texts, coherence)
@@ -62,7 +63,8 @@ def speak(
     for text in coherent:
         grounded = sources.ground(text)
         cut += grounded.cut
-        left.append(" ".join(each for each in sentences(grounded.text) if stands(each, acuity, floor.language)))
+        said = sentences(grounded.text)
+        left.append(" ".join(each for each in said if stands(each, acuity, floor.language, vocabulary)))
     steps = len(model.next_steps)
     return Spoken(
         rationale=left[0],
@@ -95,14 +97,16 @@ def fixed_words_only(floor: Floor) -> bool:
     return any(flag.flag in _FIXED_WORDS_ONLY for flag in floor.flags)
 
 
-def stands(sentence: str, acuity: Acuity, language: str) -> bool:
+def stands(sentence: str, acuity: Acuity, language: str, vocabulary: Vocabulary) -> bool:
     """Whether an answer of this acuity may say so."""
+    if changes_medicine(sentence, language, vocabulary):
+        return False
     if acuity >= Acuity.ROUTINE and makes_light(sentence, language):
         return False
     return acuity < Acuity.URGENT or not sends_elsewhere(sentence, language)
 
 
-def _may_speak(floor: Floor, acuity: Acuity, model: ModelAnswer, texts: Iterable[str]) -> bool:
+def _may_speak(floor: Floor, acuity: Acuity, model: ModelAnswer, texts: Iterable[str], vocabulary: Vocabulary) -> bool:
     """Below an emergency's fixed words stands nothing that could talk somebody out of it."""
     if fixed_words_only(floor):
         return False
@@ -111,4 +115,7 @@ def _may_speak(floor: Floor, acuity: Acuity, model: ModelAnswer, texts: Iterable
     language = floor.language
     if model.acuity < acuity or language not in LANGUAGES:
         return False
-    return not any(makes_light(text, language) or sends_elsewhere(text, language) for text in texts)
+    return not any(
+        makes_light(text, language) or sends_elsewhere(text, language) or changes_medicine(text, language, vocabulary)
+        for text in texts
+    )

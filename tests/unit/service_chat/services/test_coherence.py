@@ -87,7 +87,7 @@ def test_instructions_read_aloud_are_found_and_the_meaning_of_the_levels_is_none
     assert "an appointment is enough" not in INSTRUCTIONS
 
 
-@pytest.mark.parametrize("said", ["", "...", "No.", "no, no", "None", "not recorded", "N/A", "null"])
+@pytest.mark.parametrize("said", ["", "...", "No.", "no, no", "None", "not recorded", "N/A", "null", "1. 2. 3."])
 def test_what_says_nothing_is_found(said: str) -> None:
     assert faults(said) == ["empty"]
 

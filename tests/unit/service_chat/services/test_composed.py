@@ -162,6 +162,7 @@ def test_an_emergency_is_answered_in_fixed_words_first() -> None:
     [
         {"rationale": "This is probably nothing serious."},
         {"next_steps": ("Rest at home.",)},
+        {"next_steps": ("Stop your warfarin.",)},
         {"questions": ("Are you worried? There is nothing to worry about.",)},
         {"acuity": Acuity.URGENT},
     ],
@@ -238,7 +239,8 @@ def test_there_is_no_notice_where_nothing_fired() -> None:
 
 
 def test_what_is_strange_is_cut_and_reported() -> None:
-    told = replace(ANSWER, rationale="Take ibuprofen. You take warfarin.", next_steps=("Call 911.", "Press on it."))
+    steps = ("Call 911.", "Press on it.", "Do not take your warfarin.")
+    told = replace(ANSWER, rationale="Take ibuprofen. You take warfarin.", next_steps=steps)
     result = composed(model=told)
     assert set(result.ungrounded_terms) == {"ibuprofen", "911"}
     assert result.next_steps == ("<self_care en GB>", "Press on it.")

@@ -40,7 +40,9 @@ def test_only_the_rationale_is_shown() -> None:
     assert "".join(streamed('He said "press on it". Then it stopped.')) == 'He said "press on it". Then it stopped.'
 
 
-@pytest.mark.parametrize("sentence", ["Take ibuprofen.", "You are fine.", "Wait and see.", "Call 911."])
+@pytest.mark.parametrize(
+    "sentence", ["Take ibuprofen.", "You are fine.", "Wait and see.", "Call 911.", "Stop your warfarin."]
+)
 def test_what_may_not_stand_is_never_shown(sentence: str) -> None:
     assert "".join(streamed(f"You take warfarin. {sentence} It bleeds.")) == "You take warfarin. It bleeds."
 
