@@ -6,15 +6,14 @@ Written for cost: under overload most of a core goes into what stands here and i
 Nothing here knows how bytes come and go, and nothing waits.
 """
 
-import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from inference_container.errors import BodyTooLarge
 from inference_container.forecasting.messages import BodyKind, ForecastQuery, HeadedReply, QueryOptions
 from inference_container.metrics import InferenceMetrics
+from inference_container.routers.head_traces import IDS, Headers, head_lines, new_trace, trace_of
 from inference_container.routers.refusals import Refusals
 from inference_container.routers.request_head import Head, deadline_of, kind_of, options_of, patience_of, size_of
 from inference_container.services.lanes import ForecastAnswer, ForecastLane
@@ -26,13 +25,11 @@ from serving.errors import CallerGone, SluiceError
 from serving.http.problems import problem, problem_response
 from serving.logging import where
 from serving.ticket import Ticket
-from serving.tracing import trace_from
 
 PATH = "/predict"
 #: Nobody reads it; for the metrics.
 HUNG_UP = 499
 
-Headers: TypeAlias = list[tuple[bytes, bytes]]
 PredictTicket: TypeAlias = Ticket[ForecastQuery, ForecastAnswer]
 #: From an error to its status code, the service's own errors included.
 StatusOf: TypeAlias = Callable[[SluiceError], int]
@@ -152,7 +149,7 @@ class PredictDoor:
             InvalidInput: The head asks for something that can not be.
         """
         kind, options = kind_of(head), options_of(query_string)
-        return self._predict.admit(ForecastQuery(_ids.next(8), body, kind, options), deadline)
+        return self._predict.admit(ForecastQuery(IDS.next(8), body, kind, options), deadline)
 
     def read(self, head: Head, query_string: bytes) -> PlainHead:
         """What a head says, for `take`.
@@ -181,7 +178,7 @@ class PredictDoor:
         """
         self._predict.check_ready()
         deadline = Deadline(self._clock.monotonic() + plain.patience_s, self._clock)
-        return self._predict.admit(ForecastQuery(_ids.next(8), body, plain.kind, plain.options), deadline)
+        return self._predict.admit(ForecastQuery(IDS.next(8), body, plain.kind, plain.options), deadline)
 
     def answered(self, head: Head, answer: ForecastAnswer) -> Reply:
         if isinstance(answer, HeadedReply):
@@ -206,56 +203,3 @@ class PredictDoor:
             found = problem(500, "internal_error", "An unexpected error occurred.")
         response = problem_response({**found, "trace_id": trace.trace_id})
         return Reply(response.status_code, [*response.raw_headers, *trace.headers], bytes(response.body))
-
-
-class _HotTrace(NamedTuple):
-    trace_id: str
-    headers: Headers
-
-
-def trace_of(head: Head) -> _HotTrace:
-    """As `serving.tracing.trace_from`, with a short way for the many requests that bring no trace."""
-    if brings_trace(head):
-        trace = trace_from({name.decode("latin-1"): value.decode("latin-1") for name, value in head.items()})
-        request_id, traceparent = trace.request_id.encode("latin-1"), trace.traceparent.encode()
-        return _HotTrace(trace.trace_id, [(b"x-request-id", request_id), (b"traceparent", traceparent)])
-    trace_id, span_id = new_trace()
-    headers = [(b"x-request-id", trace_id), (b"traceparent", b"00-%b-%b-01" % (trace_id, span_id))]
-    return _HotTrace(trace_id.decode(), headers)
-
-
-def brings_trace(head: Head) -> bool:
-    return b"traceparent" in head or b"x-request-id" in head
-
-
-def new_trace() -> tuple[bytes, bytes]:
-    """A new trace id and span id, hex digits."""
-    drawn = _ids.next(48).encode()
-    return b"%b4%ba%b" % (drawn[:12], drawn[13:16], drawn[17:32]), drawn[32:]  # the fixed digits make it a UUID4
-
-
-class _Ids:
-    """Random hex digits, drawn from the system a few thousand at a time: one draw for each id is a call into it."""
-
-    def __init__(self) -> None:
-        self._drawn, self._at = "", 0
-
-    def next(self, digits: int) -> str:
-        if self._at + digits > len(self._drawn):
-            self._drawn, self._at = os.urandom(4096).hex(), 0
-        at = self._at
-        self._at = end = at + digits
-        return self._drawn[at:end]
-
-
-_ids = _Ids()
-
-
-@lru_cache(maxsize=4)
-def _joined(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    return b"".join(b"%b: %b\r\n" % header for header in headers)
-
-
-def head_lines(headers: Headers) -> bytes:
-    """The server's own headers (the date, which changes once a second) as lines."""
-    return _joined(tuple(headers))

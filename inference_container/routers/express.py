@@ -19,7 +19,8 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from inference_container.routers import liveness
-from inference_container.routers.door import HUNG_UP, PATH, PlainHead, PredictDoor, PredictTicket, Reply, brings_trace
+from inference_container.routers.door import HUNG_UP, PATH, PlainHead, PredictDoor, PredictTicket, Reply
+from inference_container.routers.head_traces import brings_trace
 from inference_container.routers.known_heads import KnownHeads
 from inference_container.routers.liveness import Liveness
 from inference_container.routers.request_head import Head, size_of

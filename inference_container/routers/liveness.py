@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from inference_container.metrics import InferenceMetrics
-from inference_container.routers.door import Headers, head_lines, new_trace
+from inference_container.routers.head_traces import Headers, head_lines, new_trace
 
 PATH = "/healthz"
 _WHOLE_ANSWER = (
