@@ -13,12 +13,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
-from inference_container import events
-from inference_container.bundles.sealed import SealedBundle
-from inference_container.bundles.snapshot import drop_snapshot, seal_snapshot
 from inference_container.forecasting.messages import ForecastQuery, ServedModel
 from inference_container.forecasting.worker import WorkerArgs
 from inference_container.model_pool import ModelPool, PoolListener
+from inference_container.seats import Seat, sealed
 from inference_container.services.ports import BatchOutcome, ModelControl, PoolStatistics, Predictor
 from serving.child import ChildExit
 from serving.errors import InvalidInput, NotReady, SluiceError
@@ -26,31 +24,6 @@ from serving.lifecycle import Lifecycle, Progress, State
 
 #: Makes a pool for a bundle: how many workers it wants, and who is told of it.
 MakePool = Callable[[WorkerArgs, int, PoolListener], ModelPool]
-
-
-class _Seat:
-    """A pool and the private copy of the bundle that it loads."""
-
-    def __init__(self, pool: ModelPool, snapshot: SealedBundle) -> None:
-        self.pool, self.snapshot = pool, snapshot
-        self.in_flight = 0
-        self.rested = asyncio.Event()
-
-    async def empty(self) -> None:
-        """Waits for the batches it has, then ends the pool and removes the copy."""
-        while self.in_flight:
-            self.rested.clear()
-            await self.rested.wait()
-        await self.close()
-
-    async def close(self) -> None:
-        await self.pool.aclose()
-        await asyncio.to_thread(drop_snapshot, self.snapshot)
-
-
-def _drop_unwanted(sealing: "asyncio.Future[SealedBundle]") -> None:
-    if not sealing.cancelled() and sealing.exception() is None:
-        drop_snapshot(sealing.result())
 
 
 class ModelSwitch(Predictor, ModelControl, PoolListener):
@@ -66,8 +39,8 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         self.on_model: Callable[[ServedModel], None] | None = None
         #: Told of every batch that the shadow answered too.
         self.on_shadow: Callable[[BatchOutcome, BatchOutcome], None] | None = None
-        self._serving: _Seat | None = None
-        self._shadow: _Seat | None = None
+        self._serving: Seat | None = None
+        self._shadow: Seat | None = None
         self._changing = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._past_restarts = 0
@@ -189,26 +162,17 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         if self._lifecycle.closing:
             raise NotReady("The process is going down.", retry_after_s=1)
 
-    async def _seat(self, bundle: Path, workers: int, name: str) -> _Seat:
+    async def _seat(self, bundle: Path, workers: int, name: str) -> Seat:
         """A pool for a copy of the bundle whose papers are in order.
 
         Raises:
             BundleRefused: They are not; it has been reported, and no worker was started.
         """
-        sealing = asyncio.ensure_future(asyncio.to_thread(seal_snapshot, bundle))
-        try:
-            snapshot = await asyncio.shield(sealing)
-        except SluiceError as error:
-            events.model_rejected(bundle=bundle.name, code=error.code, reason=error.message)
-            raise
-        except asyncio.CancelledError:
-            # The thread goes on; the copy that it makes belongs to nobody.
-            sealing.add_done_callback(_drop_unwanted)
-            raise
+        snapshot = await sealed(bundle)
         args = WorkerArgs(snapshot, bundle.name, self._identifier, self._batch_size, name)
-        return _Seat(self._make_pool(args, workers, self), snapshot)
+        return Seat(self._make_pool(args, workers, self), snapshot)
 
-    def _retire(self, seat: _Seat) -> None:
+    def _retire(self, seat: Seat) -> None:
         self._past_restarts += seat.pool.statistics().restarts
         task = asyncio.create_task(seat.empty(), name="retire-pool")
         self._retiring.add(task)
