@@ -35,6 +35,7 @@ from service_chat.safety.values import Assertion
 
 _TURNING: Final = (
     "negation_before", "negation_after", "past", "family", "hypothetical", "idiom", "auxiliary", "relative", "aged",
+    "formerly",
 )  # fmt: skip
 #: What is not over because it began years ago.
 LASTING: Final = frozenset(
@@ -346,11 +347,17 @@ class _Judge:
         return any(sentences[cue.first] == sentences[hit.first] for cue in self._cues["now"].near(hit, _LOOSE[0]))
 
     def _over(self, hit: Match) -> bool:
+        if self._formerly(hit):
+            return True
         if hit.payload in LASTING or (hit.payload in _ACTS and self._today(hit)):
             return False
         return self._at_an_age(hit) or any(
             not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit)
         )
+
+    def _formerly(self, hit: Match) -> bool:
+        """Whether a habit of the past stands right before a hit: "I used to cut myself", whatever is said of today."""
+        return any(cue.last + 1 == hit.first for cue in self._cues["formerly"].within(hit.first - 3, hit.first))
 
     def _at_an_age(self, hit: Match) -> bool:
         """Whether it was when somebody had an age: "I had a stroke at 55"."""

@@ -18,7 +18,7 @@ CUES: Final = (
 )  # fmt: skip
 GRAMMAR: Final = (
     "or", "restart", "stop", "current", "now", "undo", "auxiliary", "light", "ever", "compare", "relative", "was",
-    "ago", "aged", "goes_on", "inherited",
+    "ago", "aged", "goes_on", "inherited", "formerly",
 )  # fmt: skip
 
 
