@@ -24,6 +24,7 @@ from typing import Final
 from service_chat.safety import gate
 from service_chat.safety.assertion import judge
 from service_chat.safety.cues import Cues, read_cues
+from service_chat.safety.familiar import familiar
 from service_chat.safety.findings import Findings
 from service_chat.safety.language import Languages, Spoken, read_languages
 from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
@@ -131,7 +132,7 @@ class Ruleset:
         words = read(text)
         spoken = self.languages.tell(words, language)
         findings = self._find(words, spoken)
-        known = self._known(findings, spoken)
+        known = familiar(words, spoken, self.languages, self.lexicon.matcher, self.speller)
         return Heard(
             findings, spoken, gate.bearing(findings, spoken, known, self.lexicon.concepts, self.speller.is_meant)
         )
@@ -168,16 +169,6 @@ class Ruleset:
         matches = self.lexicon.find(text, spoken, spelling.forms)
         hits = judge(text, matches, self.cues, spoken.voices)
         return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
-
-    def _known(self, findings: Findings, spoken: Spoken) -> frozenset[int]:
-        """Words of sentences without a telling word that some lexicon knows all the same."""
-        words = findings.text.words
-        return frozenset(
-            at
-            for sentence in spoken.silent
-            for at in spoken.members[sentence]
-            if any(self.lexicon.matcher.knows(words[at], language) for language in spoken.tongues[sentence])
-        ) | frozenset(at for hit in findings.hits for at in hit.words)
 
     def _notices(self, findings: Findings, foreign: bool) -> Iterable[Notice]:
         named = {hit.concept for hit in findings.hits}

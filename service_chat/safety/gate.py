@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from service_chat.safety.familiar import OURS
 from service_chat.safety.findings import Findings, Hit
 from service_chat.safety.language import Spoken
 from service_chat.safety.lexicon import Concept
@@ -73,6 +74,8 @@ Plain = Callable[[str], bool]
 #: So many words that nothing of ours knows, in a sentence that no small word tells, are no typing error any more.
 _STRANGE = 4
 _SPEAKS = 2
+_HALF = 0.5
+_FEW, _MANY = 3, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +88,31 @@ class Bearing:
 
 
 def bearing(
-    findings: Findings, spoken: Spoken, known: frozenset[int], concepts: Mapping[str, Concept], plain: Plain
+    findings: Findings, spoken: Spoken, known: Mapping[int, float], concepts: Mapping[str, Concept], plain: Plain
 ) -> Bearing:
     """
     Args:
-        known: words of the text that some lexicon knows.
+        known: what `familiar` found of the sentences in doubt.
     """
     unrecognised = _unrecognised(findings, spoken, plain)
     return Bearing(_foreign(findings, spoken, known), not unrecognised and _desk(findings, concepts), unrecognised)
 
 
-def _foreign(findings: Findings, spoken: Spoken, known: frozenset[int]) -> bool:
+def _foreign(findings: Findings, spoken: Spoken, known: Mapping[int, float]) -> bool:
     """Whether some sentence of more than a word is in no language of ours."""
-    for sentence, words in enumerate(spoken.members):
-        if sentence in spoken.foreign and sum(len(findings.text.words[at]) > 1 for at in words) >= _SPEAKS:
+    named = {findings.text.sentences[at] for hit in findings.hits for at in hit.words}
+    for sentence, members in enumerate(spoken.members):
+        words = [word for word in (findings.text.words[at] for at in members) if not word.isdigit()]
+        whole = sum(len(word) > 1 for word in words)
+        share = known.get(sentence, 0.0)
+        if sentence in spoken.foreign and share < (OURS if whole > _FEW else _HALF):
+            if whole >= _SPEAKS:
+                return True
+            if any(len(word) >= 2 * _STRANGE for word in words):
+                return True  # scripts without spaces: one long run is a sentence
+        if sentence in spoken.silent and len(words) >= _STRANGE and not share and sentence not in named:
             return True
-        if sentence in spoken.foreign and any(len(findings.text.words[at]) >= 2 * _STRANGE for at in words):
-            return True  # scripts without spaces: one long run is a sentence
-        letters = [at for at in words if not findings.text.words[at].isdigit()]
-        if sentence in spoken.silent and len(letters) >= _STRANGE and not any(at in known for at in letters):
+        if sentence in spoken.sparse and whole >= _MANY and share < _HALF:
             return True
     return False
 

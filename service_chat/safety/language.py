@@ -19,7 +19,8 @@ from service_chat.safety.text import Text, fold, is_sign
 UNKNOWN: Final = "und"
 #: A runner-up with this share of the winner's votes is looked up as well: short sentences of neighbours look alike.
 _CLOSE = 0.6
-_FOREIGN_LEAD = 1.5
+_FOREIGN_LEAD = 1.0
+_STRANGERS = 1
 #: So many votes, a word that four languages share: short words of languages that have few of them are chance.
 _SURE = 0.5
 #: What a letter says that one language of ours has, as much as a word; that several share; that none of ours has. Names
@@ -31,6 +32,8 @@ _NO_GUESTS: Final[frozenset[str]] = frozenset()
 #: Other languages in a script of ours: read with our words all the same, and told honestly that we do not know them.
 _SIBLINGS: Final = frozenset({"ru?", "ar?", "hi?"})
 
+#: What a word speaks for by its script alone. Arabic writers borrow Persian letters; Russian ones borrow none.
+_SCRIPT_VOTES: Final[Mapping[str, float]] = {"ru?": 6.0, "ar?": 2.0, "hi?": 2.0}
 _UMLAUTS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 _KANA = re.compile(r"[\u3041-\u30ff]")
 _SCRIPTS: Final = (
@@ -63,6 +66,8 @@ class Spoken:
     guests: tuple[frozenset[str], ...]
     #: The words of each sentence.
     members: tuple[tuple[int, ...], ...]
+    #: Sentences in Latin letters with few small words of ours: they may be in a language that nobody here knows.
+    sparse: frozenset[int] = frozenset()
 
 
 class Languages:
@@ -79,18 +84,26 @@ class Languages:
         self.supported = supported
         self.latin = tuple(language for language in sorted(supported & stop.keys()) if language != "ru")
         self._latin = frozenset(self.latin)
+        self._ours = frozenset(word for language in supported & stop.keys() for word in stop[language])
         self._votes: dict[str, dict[str, float]] = {}
         for language, words in stop.items():
             for word in words:
                 self._votes.setdefault(word, {})[language] = 1.0
         for ballot in self._votes.values():
+            ours = len(ballot.keys() & supported)
             for language in ballot:
-                ballot[language] = 1 / len(ballot) ** 0.5
+                # however many languages that we do not read share it, ours keep their weight among each other
+                among = min(len(ballot), ours + _STRANGERS) if language in supported else len(ballot)
+                ballot[language] = 1 / among**0.5
         self._letters = _ballots(letters or {}, supported)
 
     def is_small(self, word: str) -> bool:
         """Whether it is a small word of any language; those are never typing errors of something else."""
         return word in self._votes
+
+    def has(self, word: str, language: str) -> bool:
+        """Whether it is a small word of a language."""
+        return language in self._votes.get(word, ())
 
     def tell(self, text: Text, only: str | None = None) -> Spoken:
         """Never raises; an empty text is `und` and has no sentence.
@@ -107,6 +120,7 @@ class Languages:
         foreign: set[int] = set()
         silent: set[int] = set()
         guests: list[frozenset[str]] = []
+        sparse: set[int] = set()
         marked = not text.original.isascii()
         read = 0  # in `text.normal`: the end of the sentence before
         total: Counter[str] = Counter()
@@ -128,6 +142,8 @@ class Languages:
                 foreign.add(sentence)
             if not scores:
                 silent.add(sentence)
+            if only is None and latin and 2 * sum(text.words[at] in self._ours for at in words) < len(words):
+                sparse.add(sentence)
             searched = set(likely)
             searched |= {name.removesuffix("?") for name in scores if name in _SIBLINGS}
             if any(is_sign(text.words[at]) for at in words):
@@ -148,7 +164,7 @@ class Languages:
             language = UNKNOWN
         return Spoken(
             language, tuple(tongues), tuple(voices), frozenset(foreign), frozenset(silent), tuple(guests),
-            tuple(map(tuple, members)),
+            tuple(map(tuple, members)), frozenset(sparse),
         )  # fmt: skip
 
     def _add_letters(self, scores: dict[str, float], original: str) -> None:
@@ -177,7 +193,7 @@ class Languages:
                     script = "??"
                 if script in {"ar", "hi", "ru"}:
                     script = f"{script}?" if _NEIGHBOURS.search(word) else script
-                    scores[script] = scores.get(script, 0.0) + (2.0 if script.endswith("?") else 0.5)
+                    scores[script] = scores.get(script, 0.0) + _SCRIPT_VOTES.get(script, 0.5)
                 elif script == "??":
                     scores[script] = scores.get(script, 0.0) + 1.0
         return scores

@@ -73,6 +73,10 @@ class Speller:
             and word not in self._negators.get(language, ())
         )
 
+    def is_common(self, word: str) -> bool:
+        """Whether it is one of the words that many English texts have."""
+        return word in self._common
+
     def is_meant(self, word: str) -> bool:
         """Whether a word is left as it is: small or common words are spelled as meant."""
         return word in self._common or self._languages.is_small(word)
