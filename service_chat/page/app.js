@@ -24,7 +24,8 @@ const history = new History((entry) => {
   byId("talk").focus();
 });
 
-function send() {
+/** `instead`: an entry that came to nothing, which this try takes the place of. */
+function send(instead = null) {
   if (running !== null) return;
   forgive();
   const wanted = question();
@@ -38,6 +39,7 @@ function send() {
     retry: () => entry.asking.retry(),
   });
   running = entry;
+  if (instead !== null) history.remove(instead);
   history.add(entry);
   show(entry);
   busy(true);
@@ -58,16 +60,17 @@ function changed(entry, turn) {
   if (isOver(turn) && running === entry) {
     running = null;
     busy(false);
-    if (turn.state === "failed") mend(turn.refusal);
+    if (turn.state === "failed") mend(entry);
   }
   tick();
 }
 
 /** What the person can put right is marked where it is put right. */
-function mend(refusal) {
+function mend(entry) {
+  const { refusal } = entry.turn;
   // Fixed words to read come before a field to mend: the focus would carry the eye away from them.
   const quiet = refusal.floor?.notice != null;
-  if (refusal.status === 401 || refusal.status === 403) askForKey(refusal, send, quiet);
+  if (refusal.status === 401 || refusal.status === 403) askForKey(refusal, () => send(entry), quiet);
   else if (refusal.code === "patient_not_found") complain(["nobody"], quiet);
   else if (refusal.status === 422) complain(refusal.fields, quiet);
 }
@@ -89,7 +92,7 @@ function reask(entry) {
   if (running !== null) return;
   prepareForm(entry.turn.question);
   byId("query").focus();
-  send();
+  send(entry);
 }
 
 function busy(on) {
@@ -119,6 +122,7 @@ function anew() {
   forgive();
   show(null);
   prepareForm({ query: "" });
+  byId("key-part").hidden = true;
   say("");
   byId("query").focus();
 }

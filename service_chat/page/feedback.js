@@ -12,7 +12,7 @@ export function feedbackForm(result) {
   const name = `verdict-${result.job_id}`, comment = `comment-${result.job_id}`;
   const form = html("form", { class: "opinion" },
     html("fieldset", {},
-      html("legend", {}, `“${acuityWords(result.acuity).word}”: what do you think?`),
+      html("legend", {}, `Is “${acuityWords(result.acuity).word}” right?`),
       html("p", { class: "choices" }, ...VERDICTS.map(([value, words]) =>
         html("label", {}, html("input", { type: "radio", name, value }), html("span", {}, words))))),
     html("div", { class: "more", hidden: true },

@@ -175,6 +175,7 @@ def test_a_key_is_asked_for_kept_in_memory_and_sent_with_the_same_question(talk:
     page.keyboard.press("Enter")
     expect(page.locator("#key-wrong")).to_contain_text("does not allow this")
     assert sent == [None, "Bearer wrong", "Bearer right"]
+    expect(page.locator("#history-list li")).to_have_count(1)  # three tries, one question
     page.click("#forget")
     talk.asked(QUESTION)
     assert sent[-1] is None
