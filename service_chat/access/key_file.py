@@ -17,6 +17,8 @@ from service_chat import events
 from service_chat.access.grant import Grant
 from service_chat.access.keys import ApiKey, KeyRing, parse_keys
 from serving.clock import Clock
+from serving.events import unexpected_error
+from serving.logging import where
 
 #: How often the file is looked at: a key that was revoked works so long at most. Seconds.
 LOOK_EVERY_S = 1.0
@@ -55,7 +57,10 @@ class KeyFile:
     async def _watch(self) -> None:
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
-            await asyncio.to_thread(self._look)
+            try:
+                await asyncio.to_thread(self._look)
+            except Exception as defect:  # one of ours; a watch that ends would leave revoked keys good for ever
+                unexpected_error(error_type=type(defect).__name__, at=where(defect))
 
     def _look(self) -> None:
         seen = _mark_of(self._path)

@@ -1,8 +1,9 @@
 """The guard before every route: who asks, and whether this route is for them.
 
 `guard` is a dependency of the whole application, so a route that somebody adds is closed until it is named here. It
-leaves the caller for the routes to read (`caller_of`). The administration routes have a guard of their own
-(`serving.http.admin`), which lets keys with the scope `admin` in by `admits`.
+leaves the caller for the routes to read (`caller_of`). What is mounted, or added without FastAPI's routers, is outside
+of it: nothing is, but the documents. The administration routes have a guard of their own (`serving.http.admin`), which
+lets keys with the scope `admin` in by `admits`.
 """
 
 from collections.abc import Callable, Coroutine

@@ -108,6 +108,20 @@ async def test_a_file_that_breaks_or_goes_leaves_the_keys_as_they_were_and_says_
         assert opened.find(first) is None
 
 
+async def test_a_defect_of_ours_does_not_end_the_watch(
+    path: Path, opened: KeyFile, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watched(opened) as turn:
+        with monkeypatch.context() as patch:
+            patch.setattr("service_chat.access.key_file._mark_of", lambda _: 1 / 0)
+            await looked(opened, turn)
+        assert "unexpected_error" in [record.message for record in caplog.records]
+        second: list[str] = []
+        in_thread(lambda: second.append(added(path)))
+        await looked(opened, turn)
+        assert opened.find(second[0]) is not None
+
+
 async def test_a_link_that_is_turned_is_a_change(tmp_path: Path) -> None:
     """As a cluster mounts a secret: the file behind the link is another one, of the same size and age."""
     texts: list[str] = []

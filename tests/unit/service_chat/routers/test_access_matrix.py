@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from service_chat.access.grant import SCOPES
 from service_chat.access.keys import hash_of
@@ -163,6 +165,13 @@ def refused(answer: httpx.Response, status: int, challenge: str) -> None:
 def test_every_route_stands_in_a_row(made: tuple[FastAPI, Who]) -> None:
     paths = made[0].openapi()["paths"]
     assert {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods} == set(ROWS)
+
+
+def test_nothing_is_served_past_the_guard_but_the_documents(made: tuple[FastAPI, Who]) -> None:
+    """The guard is a dependency: a mount, or a route that FastAPI did not make, has none."""
+    plain = {route.path for route in made[0].routes if isinstance(route, Route) and not isinstance(route, APIRoute)}
+    assert plain == {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    assert not [route for route in made[0].routes if isinstance(route, Mount | WebSocketRoute)]
 
 
 def test_the_document_says_which_routes_ask(made: tuple[FastAPI, Who]) -> None:
