@@ -1,1 +1,1 @@
-"""The forecast service: POST /predict, with a PyTorch GRU or LSTM behind spawned workers."""
+"""The forecast service: POST /predict, with a small network behind spawned workers."""
