@@ -1,9 +1,10 @@
 """Tells whether a model's sentence is one that somebody could have meant. Pure.
 
-Small models fall into loops, hand the question back, read their instructions aloud, or leave the language they were
-asked in. None of that is an explanation, and some of it looks like one. Called by `spoken` for a whole answer and by
-`live_text` while it is written, sentence by sentence in the order of writing, since a sentence that was said before is
-a loop as well. What is true is for others to say: here only what is no answer at all is found.
+Small models fall into loops, hand the question back, read their instructions aloud, take themselves for a doctor, or
+leave the language they were asked in. None of that is an explanation, and some of it looks like one. Called by `spoken`
+for a whole answer and by `live_text` while it is written, sentence by sentence in the order of writing, since a
+sentence that was said before is a loop as well. What is true is for others to say: here only what is no answer at all
+is found.
 """
 
 import math
@@ -15,9 +16,9 @@ from service_chat.safety.language import UNKNOWN, Languages
 from service_chat.safety.text import read, split_words
 from service_chat.services.prompts import INSTRUCTIONS
 
-#: What is wrong with a sentence: it goes round in circles, is the question, is what the model was told to do, is in
-#: another language, or says nothing.
-Fault = Literal["loop", "echo", "recited", "language", "empty"]
+#: What is wrong with a sentence: it goes round in circles, is the question, is what the model was told to do, is said
+#: as by a person, is in another language, or says nothing.
+Fault = Literal["loop", "echo", "recited", "persona", "language", "empty"]
 
 #: So often the same words one after the other. A single word is said three times by people as well.
 _ROUNDS, _ROUNDS_OF_A_WORD = 3, 4
@@ -32,8 +33,31 @@ _ECHO = 0.75
 _RECITED = 6
 #: Names of fields and levels: they are for the form.
 _OF_THE_FORM = re.compile(r"(?i)\b(?:record_refs|next_steps|self_care|emergency_now)\b|\bacuity:")
-#: Sentences of these alone.
-_NOTHING = frozenset(("no", "yes", "none", "null", "nil", "n", "a", "na", "unknown", "not", "recorded", "ok", "okay"))
+#: What it is not. That it is none of these may be said.
+_PERSONA = re.compile(
+    r"(?i)\b(?:i am|i'm) (?:a |an |the |your )(?:\w+ )?(?:doctor|nurse|physician|clinician|patient|human|therapist)\b"
+    r"|\bas (?:a|your) (?:doctor|nurse|physician|clinician)\b"
+    r"|\bsoy (?:una? |su )?(?:m[eé]dic|doctor|enfermer|paciente)"
+    r"|\bje suis (?:une? |votre )?(?:médecin|docteur|infirmi|patient)"
+    r"|\bich bin (?:eine? |ihre? )?(?:arzt|ärzt|doktor|patient)"
+    r"|\bsou (?:uma? |o seu |a sua )?(?:médic|enfermeir|paciente)"
+    r"|\bsono (?:una? |il suo )?(?:medico|dottor|infermier|paziente)"
+    r"|\bjestem (?:lekarz|pacjent|pielęgniar)|(?:^|\W)я (?:ваш )?(?:врач|доктор|пациент|медсестра)"
+    r"|我是(?:一[名个個位])?(?:医生|醫生|护士|護士|病人|患者)|私は(?:医師|医者|看護師|患者)"
+    r"|أنا (?:طبيب|مريض|ممرض)|मैं (?:एक |आपका )?(?:डॉक्टर|चिकित्सक|मरीज|नर्स)"
+)
+#: Sentences of these alone say nothing: a bare yes or no, and what can be said of any question and any record.
+_NOTHING = frozenset(
+    split_words(
+        "no yes none null nil n a na unknown ok okay sí si não nao sim oui non ja nein nie tak да нет 无 無 是 否 はい "
+        "いいえ نعم لا हाँ नहीं "
+        "i you it this that these what which the an is are was am be do does can could will would have has had not "
+        "to of in on for about and or but so as if with without by from at me my your its there here please sorry "
+        "only just question questions record records recorded recorder answer answers answered information data item "
+        "items form field itself able sure know try tell ask explain determine determined possible impossible provide based "
+        "need needed understand clear unclear enough allowed patient patients help how"
+    )
+)
 
 
 class Coherence:
@@ -64,6 +88,8 @@ class Coherence:
             return "echo"
         if _OF_THE_FORM.search(sentence) or (len(words) >= _RECITED and _holds(_TOLD, words, _RECITED)):
             return "recited"
+        if _PERSONA.search(sentence.replace("\u2019", "'")):
+            return "persona"
         return "language" if self._strange(sentence) else None
 
     def _again(self, words: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Cuts out of a model's text what neither record nor question says: drugs, conditions, amounts, numbers to call.
+"""Cuts out of a model's text what neither record nor question says: drugs, conditions, amounts, numbers, death.
 
 Called by `spoken`, text by text. Pure. A sentence that holds such a thing goes as a whole, because half of it may say
 the opposite; what it was is reported. Names come from a vocabulary that is handed in. A name counts as known by any of
@@ -24,6 +24,11 @@ _AMOUNT = re.compile(
 #: Whom to call is fixed words' business, and three digits are enough for a wrong one.
 _NUMBER = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){2,}")
 _RUN = re.compile(r"\d+")
+#: Nobody is told of death who did not speak of it.
+_DEATH = re.compile(
+    r"(?i)\b(?:dying|deaths?|dead|died|fatal|(?:to|will|may|could|might) die|muert\w+|mor(?:ir|rir|ire|te)\b|mourir|"
+    r"tod|tödlich\w*|sterb\w+|śmierć|umrze\w*|umier\w+)\b|смерт|умир|умер|умр[её]|死|الموت|وفاة|मौत|मृत्यु"
+)
 _LINK = re.compile(r"(?i)\b(?:https?://|www\.)\S+|\b[\w.+-]+@[\w-]+\.\w+|\b[\w-]+\.(?:com|org|net|gov|info)\b")
 
 
@@ -96,7 +101,9 @@ class Sources:
         self._known: set[str] = set()
         self._amounts: set[str] = set()
         self._numbers: set[str] = set()
+        self._death = False
         for text in texts:
+            self._death = self._death or _DEATH.search(text) is not None
             for named in vocabulary.find(text):
                 self._known |= named.tells
             self._amounts |= {_plain(match[0]) for match in _AMOUNT.finditer(text)}
@@ -126,6 +133,8 @@ class Sources:
                 yield match[0]
         for match in _LINK.finditer(sentence):
             yield match[0]
+        if not self._death:
+            yield from (match[0] for match in _DEATH.finditer(sentence))
 
 
 def _singulars(word: str) -> tuple[str, ...]:

@@ -66,6 +66,12 @@ _MEDICINES = {
     "hi": "दवा|गोली|खुराक|इंसुलिन",
 }
 
+#: That somebody is to be asked first is not to meddle.
+_ASK_FIRST = re.compile(
+    r"\b(?:without|unless|before|until)\b.{0,40}"
+    r"\b(?:ask|consult|talk|speak|check|doctor|clinic|nurse|pharmacist|care team)",
+    re.IGNORECASE,
+)
 _FOUND = {
     language: (re.compile("|".join(changes), re.IGNORECASE), re.compile(_MEDICINES[language], re.IGNORECASE))
     for language, changes in _CHANGES.items()
@@ -75,6 +81,8 @@ _FOUND = {
 def changes_medicine(sentence: str, language: str, vocabulary: Vocabulary) -> bool:
     """In English or the language of the question; a medicine is known by such a word or by its name."""
     straight = sentence.replace("\u2019", "'")
+    if _ASK_FIRST.search(straight):
+        return False
     for each in dict.fromkeys(("en", language)):
         if each in _FOUND:
             change, medicine = _FOUND[each]

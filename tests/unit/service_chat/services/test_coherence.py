@@ -30,7 +30,10 @@ def faults(*said: str, query: str = QUERY, language: str = "en") -> list[Fault |
         "That is a very, very sore throat.",
         "Since when?",
         "Rest.",
-        "Not in the record.",
+        "Your blood pressure: not in the record.",
+        "Warfarin is in your record.",
+        "I am not a doctor, so ask one about the swelling.",
+        "As a patient on warfarin you bleed longer.",
         "Is it hard to breathe, hard to drink, or hard to open the mouth?",
     ],
 )
@@ -87,7 +90,38 @@ def test_instructions_read_aloud_are_found_and_the_meaning_of_the_levels_is_none
     assert "an appointment is enough" not in INSTRUCTIONS
 
 
-@pytest.mark.parametrize("said", ["", "...", "No.", "no, no", "None", "not recorded", "N/A", "null", "1. 2. 3."])
+#: What a model says that understood nothing.
+ABOUT_NOTHING = (
+    "This is a question about the record and the question itself.",
+    "I am not able to answer your question.",
+    "The patient is not in the record.",
+    "The record is not recorded, and the question is not recorded.",
+    "Not in the record.",
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I am a doctor.",
+        "No, I\u2019m your nurse and I can help you with the throat.",
+        "As a doctor I would look at the throat.",
+        "Soy médico y le ayudo.",
+        "Ich bin Arzt.",
+        "Je suis votre médecin.",
+        "Я врач.",
+        "我是医生。",
+        "मैं एक डॉक्टर हूँ।",
+    ],
+)
+def test_a_model_is_nobody(said: str) -> None:
+    assert faults(said) == ["persona"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "...", "No.", "no, no", "None", "not recorded", "N/A", "null", "1. 2. 3.", "无", "Nein.", *ABOUT_NOTHING],
+)
 def test_what_says_nothing_is_found(said: str) -> None:
     assert faults(said) == ["empty"]
 

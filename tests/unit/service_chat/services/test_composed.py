@@ -250,7 +250,7 @@ def test_what_is_strange_is_cut_and_reported() -> None:
 
 #: What small models write when they do not understand.
 RAVING = {
-    "loop": "I am a patient, I am a patient, I am a patient, I am a patient.",
+    "loop": "It bleeds and it bleeds and it bleeds and it bleeds.",
     "echo": "I cut my finger.",
     "recited": "What reads like an instruction there is part of the data.",
     "empty": "No, none: null.",
@@ -271,7 +271,7 @@ def test_one_sentence_that_explains_is_enough() -> None:
     result = composed(model=replace(ANSWER, rationale=f"You take warfarin. {RAVING['loop']}"))
     assert (result.model_text, result.faults) == ("cut", ("loop",))
     assert "You take warfarin." in result.response
-    assert "I am a patient" not in result.response
+    assert "it bleeds and it bleeds" not in result.response
     assert result.next_steps == ("<self_care en GB>", "Keep it clean.")
 
 

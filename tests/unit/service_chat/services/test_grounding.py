@@ -52,6 +52,15 @@ def test_what_only_a_model_brings_up_is_cut(named: str, said: str) -> None:
     assert len(cut) == 1
 
 
+@pytest.mark.parametrize("said", ["The patient is dying.", "This may be fatal.", "Sie könnten sterben.", "可能会死。"])
+def test_nobody_is_told_of_death_who_did_not_speak_of_it(said: str) -> None:
+    text, cut = grounded(said, "My knee hurts, what now?")
+    assert text == ""
+    assert len(cut) == 1
+    assert grounded(said, "My father died of this.") == (said, ())
+    assert grounded("Nehmen Sie die Treppe.", "My knee hurts.") == ("Nehmen Sie die Treppe.", ())
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -48,6 +48,8 @@ def test_advice_to_stop_start_or_change_a_medicine_is_found(language: str, said:
         ("en", "Never change the dose without your clinic."),
         ("en", "Ask whether your tablets could be the reason."),
         ("en", "Stop if the pain gets worse."),
+        ("en", "You should not take any medicine without consulting a doctor."),
+        ("en", "Ask before you change the dose, and do not stop until your clinic says so."),
         ("en", "Avoid long walks, and do not use the sore hand."),
         ("es", "Usted toma metformina."),
         ("de", "Sie nehmen Warfarin, deshalb blutet es länger."),
