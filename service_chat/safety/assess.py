@@ -17,8 +17,8 @@ raise a notice.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service_chat.safety import gate
@@ -34,7 +34,7 @@ from service_chat.safety.packaged import Packaged, refuse
 from service_chat.safety.questions import asked
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
 from service_chat.safety.spelling import Speller, Spelling, read_speller
-from service_chat.safety.templates import Templates
+from service_chat.safety.templates import ENGLISH, Templates
 from service_chat.safety.text import Text, read
 from service_chat.safety.values import Acuity, Floor, Notice, RecordFacts, RedFlag
 
@@ -88,6 +88,8 @@ class Ruleset:
     rules: Rules
     orders: Orders
     checks: tuple[Check, ...] = ()
+    #: What flags are called, by language; rules say it in English, and more closely.
+    flag_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, checks: Sequence[Check] = (), data: Packaged | None = None) -> "Ruleset":
@@ -111,9 +113,11 @@ class Ruleset:
         languages = read_languages(data, lexicon.languages, problems)
         speller = read_speller(data, lexicon.matcher, cues.negators, languages, problems)
         numbers = read_numbers(data, problems)
-        rules = read_rules(data, concepts, Templates.read(data, []).questions, problems)
+        words = Templates.read(data, [])
+        rules = read_rules(data, concepts, words.questions, problems)
         orders = read_orders(data, problems)
-        return cls(data.version, languages, lexicon, cues, speller, numbers, rules, orders, tuple(checks))
+        names = {language: named for language, named in words.flags.items() if language != ENGLISH}
+        return cls(data.version, languages, lexicon, cues, speller, numbers, rules, orders, tuple(checks), names)
 
     def assess(self, text: str, facts: RecordFacts | None = None) -> Floor:
         """The floor of a text. Never raises, whatever the text; a few milliseconds for 8,000 characters."""
@@ -151,6 +155,8 @@ class Ruleset:
         codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
         flags = [flag for each in fired if (flag := each.red_flag(findings)) is not None]
         flags += [flag for check in checked for flag in check.flags]
+        if names := self.flag_names.get(heard.spoken.language):
+            flags = [replace(flag, label=names.get(flag.flag, flag.label)) for flag in flags]
         acuity = max(
             [gate.least(codes, bearing)] + [each.rule.acuity for each in fired] + [flag.acuity for flag in flags]
         )

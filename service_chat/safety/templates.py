@@ -15,7 +15,7 @@ from service_chat.safety.values import Acuity, Notice
 
 ENGLISH: Final = "en"
 DEFAULT_REGION: Final = "EU"
-SECTIONS: Final = ("acuity", "crisis", "notice", "question")
+SECTIONS: Final = ("acuity", "crisis", "notice", "question", "flag")
 #: Digits of the shortest line for people in despair.
 _SHORTEST: Final = 3
 _PLACEHOLDER = re.compile(r"\{[^}]*\}")
@@ -87,6 +87,11 @@ class Templates:
     def questions(self) -> frozenset[str]:
         """Codes of the questions that there are words for."""
         return frozenset(self._texts.get(ENGLISH, {}).get("question", {}))
+
+    @property
+    def flags(self) -> Mapping[str, Mapping[str, str]]:
+        """What each flag is called, by language: the labels of rules are in English only."""
+        return {language: sections["flag"] for language, sections in self._texts.items()}
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class RedFlag:
     flag: Flag
     acuity: Acuity  #: at least this
     rule: str  #: its id and version, `cardiac.chest_pressure@1`
-    label: str  #: what it is about, in plain English, for people who read the result
+    label: str  #: what it is about, in plain words of the text's language, for people who read the result
     evidence: tuple[str, ...]  #: the caller's own words that it rests on, as they were written
     record: tuple[str, ...] = ()  #: short ids or displays of the record's items that it rests on
     source: str = ""  #: the public page that says so

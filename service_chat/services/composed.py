@@ -8,7 +8,7 @@ come last, below them, and only those that are left when everything strange and 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Final, Protocol
 
 from service_chat.safety.gate import NOT_CHECKED
 from service_chat.safety.language import Languages
@@ -19,10 +19,12 @@ from service_chat.services.coherence import Fault
 from service_chat.services.context import Context
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Vocabulary
-from service_chat.services.record_answer import DISCLAIMER, facts_of
+from service_chat.services.record_answer import facts_of
 from service_chat.services.settled import Source, settle
 from service_chat.services.spoken import ModelText, fixed_words_only, speak
 
+#: The notice that stands under every answer.
+DISCLAIMER: Final = "disclaimer"
 #: An emergency's text must be read in one look.
 _MOST_REASONS = 3
 
@@ -123,7 +125,7 @@ def compose(
         questions=questions,
         citations=_citations(shown, model) if spoken.became in ("whole", "cut") else (),
         ungrounded_terms=spoken.ungrounded,
-        disclaimer=f"{by_software} {DISCLAIMER}".strip(),
+        disclaimer=f"{by_software} {words.notice(DISCLAIMER, language, region)}",
         response=_paragraphs(
             notice or disposition,
             "" if fixed_words_only(floor) else _listed(_reasons(floor)),

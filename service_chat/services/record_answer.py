@@ -1,4 +1,4 @@
-"""What stands under every answer, and what of the record is shown where no model has explained it. Pure, fixed wording.
+"""What of the record is shown where no model has explained it. Pure, fixed wording.
 
 Called by `composed`. It judges nothing.
 """
@@ -8,9 +8,6 @@ from itertools import groupby
 from service_chat.services.context import Context
 from service_chat.services.record_items import Item, Kind, Tier
 
-DISCLAIMER = (
-    "Research and demonstration software, not a medical device. In an emergency call your local emergency number."
-)
 #: Of each kind.
 _MOST = 8
 

@@ -4,8 +4,8 @@ import pytest
 
 from service_chat.safety.packaged import RulesError
 from service_chat.safety.templates import PhoneNumber, Templates
-from service_chat.safety.values import Acuity, Notice
-from tests.unit.service_chat.safety.small import REGIONS, TEMPLATES, data_in
+from service_chat.safety.values import Acuity, Flag, Notice
+from tests.unit.service_chat.safety.small import REGIONS, TEMPLATES, data_in, packaged
 
 GERMAN = TEMPLATES.replace("Call {number}.", "Rufen Sie {number}.")
 
@@ -91,3 +91,37 @@ def test_loading_raises_with_every_problem(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("service_chat.safety.templates.Packaged", lambda: data)
     with pytest.raises(RulesError, match=r"templates/de\.toml"):
         Templates.load()
+
+
+def test_every_flag_has_a_name_in_every_language_and_no_two_share_one() -> None:
+    names = Templates.load().flags
+    assert len(names) == 12
+    for named in names.values():
+        assert named.keys() == {flag.value for flag in Flag}
+        assert len(set(named.values())) == len(named)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("no puedo respirar", "Dificultad para respirar"),
+        ("ich bekomme keine Luft", "Atemnot"),
+        ("خنقني زوجي", "عنف أو إساءة"),
+        ("息ができない", "呼吸の困難"),
+    ],
+)
+def test_a_red_flag_is_named_in_the_language_of_the_text(text: str, name: str) -> None:
+    assert name in {flag.label for flag in packaged().assess(text).flags}
+
+
+def test_an_english_red_flag_keeps_the_closer_words_of_its_rule() -> None:
+    ruleset = packaged()
+    labels = {rule.label for rule in ruleset.rules.rules}
+    assert {flag.label for flag in ruleset.assess("I can't breathe").flags} <= labels
+
+
+def test_every_language_says_in_its_own_words_that_this_is_no_medical_device() -> None:
+    words = Templates.load()
+    said = {words.notice("disclaimer", language, "EU") for language in words.languages}
+    assert "not a medical device" in words.notice("disclaimer", "en", "EU")
+    assert len(said) == len(words.languages) == 12
