@@ -302,7 +302,7 @@ def test_an_answer_says_that_software_wrote_it_and_what_else_is_to_be_known() ->
     result = composed(replace(MILD, notices=(Notice.PROMPT_INJECTION,)))
     assert "<notice ai>" in result.response
     assert "<notice prompt_injection>" in result.response
-    assert "not a medical device" in result.disclaimer
+    assert result.disclaimer == "<notice ai> <notice disclaimer>"
     assert result.notices == (Notice.PROMPT_INJECTION,)
 
 
