@@ -54,8 +54,8 @@ _NOTHING = frozenset(
         "i you it this that these what which the an is are was am be do does can could will would have has had not "
         "to of in on for about and or but so as if with without by from at me my your its there here please sorry "
         "only just question questions record records recorded recorder answer answers answered information data item "
-        "items form field itself able sure know try tell ask explain determine determined possible impossible provide based "
-        "need needed understand clear unclear enough allowed patient patients help how"
+        "items form field itself able sure know try tell ask explain determine determined possible impossible provide "
+        "based need needed understand clear unclear enough allowed patient patients help how"
     )
 )
 
