@@ -28,14 +28,14 @@ from typing import Final
 
 from service_chat.safety.cues import CUES, GRAMMAR, Cues, Row
 from service_chat.safety.findings import Hit
-from service_chat.safety.patterns import Match
+from service_chat.safety.matcher import Match
 from service_chat.safety.spelling import exact
 from service_chat.safety.text import Text, is_sign
 from service_chat.safety.values import Assertion
 
 _TURNING: Final = (
     "negation_before", "negation_after", "past", "family", "hypothetical", "idiom", "auxiliary", "relative", "aged",
-    "formerly",
+    "formerly", "dated",
 )  # fmt: skip
 #: What is not over because it began years ago.
 LASTING: Final = frozenset(
@@ -58,6 +58,8 @@ _ACTS: Final = SELF_HARM | {"took", "overdose", "poisoned"}
 _REALLY: Final = frozenset({"many_amount", "recent"})
 #: Concepts of illnesses that people name: of what is only felt nobody asks whether it runs in the family.
 _NAMED: Final = "_said"
+#: Others that do run in families.
+_RUNS: Final = frozenset({"seizure", "palpitations", "fainting", "hallucination", "delusion", "weakness"})
 #: What relatives do to people is about the one who writes, however long ago.
 _VIOLENCE: Final = frozenset(
     {
@@ -304,7 +306,10 @@ class _Judge:
             return False
         whole = range(bisect_left(self._text.sentences, sentence), bisect_left(self._text.sentences, sentence + 1))
         return bool(
-            (hit.payload.endswith(_NAMED) and self._cues["inherited"].within(whole.start, whole.stop))
+            (
+                (hit.payload.endswith(_NAMED) or hit.payload in _RUNS)
+                and self._cues["inherited"].within(whole.start, whole.stop)
+            )
             or any(self._cues[kind].within(start, end) for kind in ("ago", "past"))
             or self._at_an_age(hit)
         )
@@ -347,17 +352,22 @@ class _Judge:
         return any(sentences[cue.first] == sentences[hit.first] for cue in self._cues["now"].near(hit, _LOOSE[0]))
 
     def _over(self, hit: Match) -> bool:
+        if hit.payload in LASTING:
+            return False
         if self._formerly(hit):
             return True
-        if hit.payload in LASTING or (hit.payload in _ACTS and self._today(hit)):
+        if hit.payload in _ACTS and self._today(hit):
             return False
         return self._at_an_age(hit) or any(
             not self._said_in_clause(hit, "current", cue) for cue in self._near_cues("past", hit)
         )
 
     def _formerly(self, hit: Match) -> bool:
-        """Whether a habit of the past stands right before a hit: "I used to cut myself", whatever is said of today."""
-        return any(cue.last + 1 == hit.first for cue in self._cues["formerly"].within(hit.first - 3, hit.first))
+        """Whether "I used to" stands right before a hit, or its year right behind it, whatever is said of today."""
+        if any(cue.last + 1 == hit.first for cue in self._cues["formerly"].within(hit.first - 3, hit.first)):
+            return True
+        dated = self._cues["dated"].within(hit.last + 1, hit.last + 2)
+        return bool(dated) and self._same_sentence(dated[0], hit) and not self._happening(hit)
 
     def _at_an_age(self, hit: Match) -> bool:
         """Whether it was when somebody had an age: "I had a stroke at 55"."""

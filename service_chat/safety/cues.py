@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
+from service_chat.safety.matcher import Match, Matcher, add_all
 from service_chat.safety.packaged import Packaged, table, texts
-from service_chat.safety.patterns import Match, Matcher, PatternError, add_all, parse
+from service_chat.safety.patterns import PatternError, parse
 
 CUES: Final = (
     "negation_before", "negation_after", "negation_never", "scope_end", "past", "family", "hypothetical", "idiom",
@@ -18,7 +19,7 @@ CUES: Final = (
 )  # fmt: skip
 GRAMMAR: Final = (
     "or", "restart", "stop", "current", "now", "undo", "auxiliary", "light", "ever", "compare", "relative", "was",
-    "ago", "aged", "goes_on", "inherited", "formerly",
+    "ago", "aged", "goes_on", "inherited", "formerly", "dated",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from service_chat.safety.language import Languages, Spoken
-from service_chat.safety.patterns import Matcher
+from service_chat.safety.matcher import Matcher
 from service_chat.safety.spelling import Speller
 from service_chat.safety.text import Text
 

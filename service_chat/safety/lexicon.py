@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service_chat.safety.language import Spoken
+from service_chat.safety.matcher import Forms, Match, Matcher, add_all
 from service_chat.safety.packaged import Packaged, table, texts
-from service_chat.safety.patterns import Forms, Match, Matcher, add_all
 from service_chat.safety.text import Text
 
 #: Questions about a medicine are about the body: they go to `record_checks`, never to the desk.

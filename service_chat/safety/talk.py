@@ -14,8 +14,8 @@ from typing import Final
 
 from service_chat.safety.drugs import DrugTable, Mention
 from service_chat.safety.findings import Findings
+from service_chat.safety.matcher import Match, Matcher, add_all
 from service_chat.safety.packaged import Packaged, Table, table, texts
-from service_chat.safety.patterns import Match, Matcher, add_all
 from service_chat.safety.spelling import CONTRACTIONS
 from service_chat.safety.text import Text
 

@@ -1,6 +1,7 @@
 import pytest
 
-from service_chat.safety.patterns import Matcher, PatternError, parse
+from service_chat.safety.matcher import Matcher
+from service_chat.safety.patterns import PatternError, parse
 from service_chat.safety.spelling import exact
 from service_chat.safety.text import read
 
