@@ -13,8 +13,8 @@ from typing import Annotated, Literal, TypeAlias, cast, get_args
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from inference_container.bundles.manifest import ColumnScale, Input, Name, Output, RecurrentHyper, RecurrentModel
-from inference_container.bundles.manifest import ScalerEntry as ManifestScaler
+from inference_container.bundles.manifest_parts import ColumnScale, Input, Name, Output, RecurrentHyper, RecurrentModel
+from inference_container.bundles.manifest_parts import ScalerEntry as ManifestScaler
 from inference_container.errors import ImportRefused
 from inference_container.forecasting.plan import TIME_COLUMNS, CalendarName, GapPolicy, NanPolicy
 

@@ -20,7 +20,9 @@ from inference_container.bundles.golden import record_golden
 from inference_container.bundles.golden_windows import cut_golden_windows, made_up_windows
 from inference_container.bundles.import_arrays import read_arrays
 from inference_container.bundles.import_spec import ImportSpec, read_spec
-from inference_container.bundles.manifest import BundleName, Imported, Manifest, broken_relations, make_plan
+from inference_container.bundles.manifest import Manifest
+from inference_container.bundles.manifest_parts import BundleName, Imported
+from inference_container.bundles.manifest_plan import broken_relations, make_plan
 from inference_container.bundles.reference import ReferenceBackend
 from inference_container.bundles.sealed import Cell
 from inference_container.bundles.sealing import read_manifest

@@ -22,7 +22,8 @@ from inference_container.bundles.files import (
     verify_file,
 )
 from inference_container.bundles.golden_file import decode_golden
-from inference_container.bundles.manifest import FileEntry, Manifest
+from inference_container.bundles.manifest import Manifest
+from inference_container.bundles.manifest_parts import FileEntry
 from inference_container.bundles.quantiles import decode_quantiles
 from inference_container.bundles.sealed import FileSeal, Golden, SealedBundle
 from inference_container.errors import BundleRefused

@@ -16,13 +16,12 @@ from safetensors.numpy import save
 from inference_container.bundles.files import GOLDEN, MANIFEST, QUANTILES, WEIGHTS
 from inference_container.bundles.golden_file import encode_golden
 from inference_container.bundles.loader import bundle_id_of, load_bundle, open_inferencer
-from inference_container.bundles.manifest import (
-    FORMAT,
+from inference_container.bundles.manifest import FORMAT, Manifest
+from inference_container.bundles.manifest_parts import (
     FileEntry,
     Imported,
     Input,
     LinearModel,
-    Manifest,
     Metrics,
     Output,
     RecurrentModel,

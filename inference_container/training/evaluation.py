@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inference_container.bundles.manifest import Coverage, Metrics, TargetMetrics
+from inference_container.bundles.manifest_parts import Coverage, Metrics, TargetMetrics
 from inference_container.forecasting.arrays import FloatArray
 from inference_container.forecasting.backends.protocol import Backend
 from inference_container.forecasting.plan import ForecastPlan

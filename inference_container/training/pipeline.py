@@ -12,13 +12,8 @@ from pathlib import Path
 
 from inference_container.bundles.golden import record_golden
 from inference_container.bundles.golden_windows import cut_golden_windows
-from inference_container.bundles.manifest import (
-    ColumnScale,
-    ScalerEntry,
-    Split,
-    Training,
-    make_plan,
-)
+from inference_container.bundles.manifest_parts import ColumnScale, ScalerEntry, Split, Training
+from inference_container.bundles.manifest_plan import make_plan
 from inference_container.bundles.quantiles import quantiles_file
 from inference_container.bundles.writer import Draft, write_bundle
 from inference_container.forecasting.backends.choice import open_backend

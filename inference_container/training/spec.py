@@ -10,7 +10,7 @@ from typing import get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from inference_container.bundles.manifest import (
+from inference_container.bundles.manifest_parts import (
     BundleName,
     Input,
     LinearHyper,
@@ -18,8 +18,8 @@ from inference_container.bundles.manifest import (
     Output,
     RecurrentHyper,
     RecurrentModel,
-    broken_relations,
 )
+from inference_container.bundles.manifest_plan import broken_relations
 from inference_container.forecasting.plan import (
     TIME_COLUMNS,
     Architecture,

@@ -27,7 +27,7 @@ from inference_container.bundles.golden import record_golden
 from inference_container.bundles.golden_windows import made_up_windows
 from inference_container.bundles.importer import import_bundle
 from inference_container.bundles.loader import load_bundle, open_inferencer
-from inference_container.bundles.manifest import (
+from inference_container.bundles.manifest_parts import (
     ColumnScale,
     Imported,
     Input,
@@ -35,8 +35,8 @@ from inference_container.bundles.manifest import (
     LinearModel,
     Output,
     ScalerEntry,
-    make_plan,
 )
+from inference_container.bundles.manifest_plan import make_plan
 from inference_container.bundles.writer import Draft, write_bundle_at
 from inference_container.defaults import default_bundle_path, default_data_path
 from inference_container.forecasting.backends.choice import BackendChoice, open_backend

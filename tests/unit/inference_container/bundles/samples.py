@@ -10,7 +10,7 @@ import orjson
 from inference_container.bundles.files import MANIFEST
 from inference_container.bundles.golden import record_golden
 from inference_container.bundles.loader import bundle_id_of
-from inference_container.bundles.manifest import (
+from inference_container.bundles.manifest_parts import (
     ColumnScale,
     FileEntry,
     Input,
@@ -22,8 +22,8 @@ from inference_container.bundles.manifest import (
     Split,
     TargetMetrics,
     Training,
-    make_plan,
 )
+from inference_container.bundles.manifest_plan import make_plan
 from inference_container.bundles.sealed import Cell, Golden
 from inference_container.bundles.writer import Draft, write_bundle
 from inference_container.forecasting.backends.linear import LinearBackend

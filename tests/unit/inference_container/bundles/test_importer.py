@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from inference_container.bundles.importer import import_bundle
 from inference_container.bundles.loader import load_bundle
-from inference_container.bundles.manifest import make_plan
+from inference_container.bundles.manifest_plan import make_plan
 from inference_container.bundles.reference import ReferenceBackend
 from inference_container.commands.app import app
 from inference_container.errors import BundleRefused, ImportRefused, InvalidSeries

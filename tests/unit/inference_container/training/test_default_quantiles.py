@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inference_container.bundles.loader import read_manifest
-from inference_container.bundles.manifest import Coverage
+from inference_container.bundles.manifest_parts import Coverage
 from inference_container.bundles.quantiles import decode_quantiles
 from inference_container.defaults import default_bundle_path
 
