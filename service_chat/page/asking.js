@@ -31,6 +31,7 @@ export class Asking {
     while (!isOver(this.turn)) {
       try {
         const response = await this.#connect();
+        if (response.status === 204) throw new Refusal("The service has nothing more to tell of this question.", { status: 204 });
         if (this.turn.state === "lost") this.#become(found(this.turn));
         if (await this.#read(response)) tries = 0; // it was not only accepted: something came
       } catch (error) {
@@ -52,14 +53,18 @@ export class Asking {
     this.#wake();
     if (this.turn.jobId === null && !away) await this.#number();
     this.#connection.abort();
-    let result = null;
+    let result = null, heard = false;
     try {
-      if (this.turn.jobId !== null) ({ result } = await takeBack(this.turn.jobId));
+      if (this.turn.jobId !== null) {
+        ({ result } = await takeBack(this.turn.jobId));
+        heard = true;
+      }
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error; // it is gone, or can not be told: without a listener it ends by itself
+      if (!(error instanceof Refusal)) throw error; // it can not be told: without a listener it ends by itself
+      heard = error.status === 404; // it is gone already
     }
     if (isOver(this.turn)) return;
-    this.#become(result ? answered(this.turn, result, performance.now()) : cancelled(this.turn, performance.now()));
+    this.#become(result ? answered(this.turn, result, performance.now()) : cancelled(this.turn, performance.now(), heard));
   }
 
   /** Does not wait for the next try. */
@@ -135,8 +140,9 @@ export class Asking {
 
 /** What happened to a question whose number the service does not know any more: it tells only that it has none. */
 function inWords(refusal, turn) {
-  if (refusal.code !== "job_not_found" || turn.jobId === null) return refusal;
+  // By its status: the older shape of an error has no code.
+  if (refusal.status !== 404 || turn.jobId === null) return refusal;
   const sentence = "The service does not know this question any more: it has been started again in between, or too much " +
     "time has passed. Your words are still here, so that you can ask again.";
-  return new Refusal(sentence, { ...refusal, floor: refusal.floor ?? turn.floor, trace: turn.trace ?? refusal.trace });
+  return new Refusal(sentence, { ...refusal, code: "job_not_found", floor: refusal.floor ?? turn.floor, trace: turn.trace ?? refusal.trace });
 }

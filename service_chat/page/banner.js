@@ -13,7 +13,8 @@ export function isWatched(notice) {
 
 /** `notice`: {acuity, notice, numbers, language, codes} or null; `leave` clears the screen at once. */
 export function showNotice(notice, leave) {
-  const now = JSON.stringify(notice);
+  // By what is seen of it: told again with more reasons it is the same, and who is on a link stays there.
+  const now = notice === null ? null : JSON.stringify([notice.acuity, notice.notice, notice.numbers, notice.language, isWatched(notice)]);
   if (now === shown) return;
   shown = now;
   const place = byId("banner");

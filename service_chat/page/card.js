@@ -5,7 +5,7 @@ import { html } from "./dom.js";
 import { feedbackForm } from "./feedback.js";
 import { blocksOf, icon, prose, tongue } from "./prose.js";
 import { acuityOf, isOver } from "./turn.js";
-import { acuityWords, degradedWords, gateWords, noticeWords, plain, progressWords, sentence, sourceWords } from "./words.js";
+import { acuityWords, cancelWords, degradedWords, gateWords, noticeWords, plain, progressWords, sentence, sourceWords } from "./words.js";
 import { copyButton, retryButton } from "./buttons.js";
 
 /** `acts`: what the buttons do: {reuse(text), again(), retry()}. */
@@ -37,7 +37,7 @@ export function makeCard(turn, acts) {
     place("chips", listOf(result?.citations), chips);
     place("questions", listOf(result?.questions), (questions) => toAsk(questions, result.language, acts));
     place("notes", listOf(notesOf(now)), notes);
-    place("problem", refusal === null ? now.state === "cancelled" ? {} : null : problemTold(refusal), (told) => problem(told, acts));
+    place("problem", refusal === null ? now.state === "cancelled" ? { cancelled: cancelWords(now) } : null : problemTold(refusal), (told) => problem(told, acts));
     place("why", listOf(result?.red_flags ?? []), why);
     place("about", result, about);
     place("feedback", result?.job_id ?? null, () => feedbackForm(result));
@@ -138,10 +138,9 @@ function mended(status, code) {
   return [400, 401, 403, 413, 422].includes(status) || (status === 404 && code !== "job_not_found");
 }
 
-function problem({ message, code, trace, retryAfter, status }, acts) {
-  const words = message ?? "The question was taken back. The service has stopped working on it.";
-  return html("div", { class: message === undefined ? "ended" : "trouble" },
-    html("p", {}, words),
+function problem({ cancelled, message, code, trace, retryAfter, status }, acts) {
+  return html("div", { class: cancelled === undefined ? "trouble" : "ended" },
+    html("p", {}, cancelled ?? message),
     ...(trace ? [traceLine(trace)] : []),
     ...(mended(status, code) ? [] : [html("p", {}, retryButton(retryAfter ?? 0, acts.again))]));
 }

@@ -10,6 +10,7 @@ export function newTurn(question, at) {
   return {
     question, state: "sending", begun: at, ended: null, jobId: null, trace: null,
     floor: null, status: null, text: "", result: null, refusal: null, retryAt: null,
+    heard: false,
   };
 }
 
@@ -65,8 +66,9 @@ export function failed(turn, refusal, now) {
   return { ...turn, state: "failed", ended: now, refusal, trace: refusal.trace ?? turn.trace, retryAt: null };
 }
 
-export function cancelled(turn, now) {
-  return { ...turn, state: "cancelled", ended: now, retryAt: null };
+/** `heard`: whether the service knows. */
+export function cancelled(turn, now, heard) {
+  return { ...turn, state: "cancelled", ended: now, retryAt: null, heard };
 }
 
 /** The connection broke; it is tried again at `retryAt`. */

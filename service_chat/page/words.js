@@ -61,7 +61,8 @@ export function stateWords(turn) {
     case "cancelling": return "Taking the question back.";
     case "answered": return `The answer is here: ${acuityWords(turn.result.acuity).word}.`;
     case "cancelled": return "The question was taken back.";
-    default: return `There is no answer. ${turn.refusal.message}`;
+    case "failed": return `There is no answer. ${turn.refusal.message}`;
+    default: return `${sentence(turn.state)}.`; // of a newer service
   }
 }
 
@@ -75,8 +76,15 @@ export function progressWords(turn) {
     case "generating": return status?.tokens ? `Writing the answer: ${plural(status.tokens, "token")} so far` : "Writing the answer…";
     case "lost": return "The connection is lost. The service works on for a while, and nothing is lost if it comes back.";
     case "cancelling": return "Taking the question back…";
-    default: return "";
+    default: return `${sentence(state)}…`;
   }
+}
+
+/** What was said to the service, or could not be. */
+export function cancelWords({ heard }) {
+  return heard
+    ? "The question was taken back. The service has stopped working on it."
+    : "The question was given up here. The service could not be told; it stops by itself when nobody has asked for a while.";
 }
 
 function queueWords({ position, eta_s: eta }) {

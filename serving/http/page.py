@@ -59,8 +59,8 @@ class Asset:
 
 
 def read_assets(folder: Path) -> Mapping[str, Asset]:
-    """Every file of a page by its name: those of `folder`, and those that all pages share."""
-    files = sorted(path for part in (_SHARED, folder) for path in part.iterdir() if path.suffix in _MEDIA_TYPES)
+    """Every file of a page by its name: those of `folder`, before those that all pages share."""
+    files = [path for part in (_SHARED, folder) for path in sorted(part.iterdir()) if path.suffix in _MEDIA_TYPES]
     return {path.name: Asset.of(path.read_bytes(), _MEDIA_TYPES[path.suffix]) for path in files}
 
 

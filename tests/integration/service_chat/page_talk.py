@@ -34,6 +34,11 @@ NOTHING: Mapping[str, Any] = {
     "emergency_notice": None,
     "emergency_numbers": [],
 }
+#: What a rule that fired adds.
+CALL: Mapping[str, Any] = {
+    "emergency_notice": "Call 911 now.",
+    "emergency_numbers": [{"label": "911", "number": "911"}],
+}
 ACUITY = ("acuity", {**NOTHING, "language": "en"})
 
 
@@ -47,6 +52,11 @@ def problem(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
         "detail": detail,
         "trace_id": trace,
     } | more
+
+
+def flag(code: str, acuity: str) -> dict[str, Any]:
+    evidence = {"evidence": ["bad"], "record": ["Warfarin"], "source": "https://medlineplus.gov/"}
+    return {"code": code, "label": "A danger", "acuity": acuity, "rule": "a.b@1", **evidence}
 
 
 class Talk:

@@ -1,7 +1,7 @@
 """What the page makes of answers and refusals that take more than one service to get: each state, and axe on all."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -12,16 +12,16 @@ from tests.integration.processes import ServiceProcess
 from tests.integration.service_chat.page_talk import (
     ACCEPTED,
     ACUITY,
+    CALL,
     NOTHING,
     RESULT,
     Talk,
-    overflows,
+    flag,
     problem,
     visit,
     window,
 )
 
-CALL = {"emergency_notice": "Call 911 now.", "emergency_numbers": [{"label": "911", "number": "911"}]}
 BUSY = problem(429, "queue_full", "Server busy, try again.", retry_after_s=2)
 QUESTION = "Is it bad?"
 
@@ -211,66 +211,44 @@ def test_while_the_model_comes_the_page_says_how_far_it_is_and_when_it_is_there(
     expect(talk.page.locator("#early")).to_be_hidden()
 
 
+def test_who_can_not_be_told_of_a_cancel_is_not_said_to_have_stopped(talk: Talk) -> None:
+    talk.holds("**/events")
+    talk.tells(ACCEPTED, ACUITY)
+    talk.refuses(problem(502, "dependency_failed", "No."), path=f"**/triage/{RESULT['job_id']}")
+    talk.ask(QUESTION)
+    expect(talk.part("progress")).to_contain_text("The connection is lost.")
+    talk.page.keyboard.press("Escape")
+    expect(talk.part("ended")).to_contain_text("could not be told")
+
+
+def test_an_answer_that_was_quicker_than_its_cancel_stands(talk: Talk) -> None:
+    talk.holds("**/events")
+    talk.tells(ACCEPTED, ACUITY)
+    done = json.dumps({"state": "done", "result": dict(RESULT)})
+    talk.fulfils(f"**/triage/{RESULT['job_id']}", 200, done, {"Content-Type": "application/json"})
+    talk.ask(QUESTION)
+    expect(talk.part("progress")).to_contain_text("The connection is lost.")
+    talk.page.click("#cancel")
+    expect(talk.badge).to_have_text("Routine")
+
+
+def test_a_notice_that_is_told_again_with_more_reasons_keeps_who_is_on_its_link(talk: Talk) -> None:
+    danger = {**NOTHING, **CALL, "acuity": "emergency_now", "red_flags": [flag("cardiac", "emergency_now")]}
+    held = talk.holds("**/events")
+    talk.tells(ACCEPTED, ("acuity", {**danger, "language": "en"}))
+    with talk.page.expect_request("**/events"):
+        talk.ask(QUESTION)
+    talk.banner.locator("a.call").focus()
+    result = {**RESULT, **danger, "red_flags": [flag("cardiac", "emergency_now"), flag("clot", "urgent")]}
+    told = f"id: 9\nevent: result\ndata: {json.dumps(result)}\n\n"
+    held[0].fulfill(status=200, headers={"Content-Type": "text/event-stream"}, body=told)
+    talk.until_over()
+    expect(talk.banner.locator("a.call")).to_be_focused()
+
+
 def test_text_of_a_person_or_a_model_is_never_markup(talk: Talk) -> None:
     tag = "<img src=x onerror=alert(1)>"
     talk.answers(response=f"{tag}\n\n- {tag}", questions=[tag], citations=[{**RESULT["citations"][0], "text": tag}])
     talk.asked(tag)
     expect(talk.part("prose p")).to_have_text(tag)
     assert talk.page.locator("#talk img, #history img").count() == 0
-
-
-# --- every state, for everybody ------------------------------------------------------------------------------------
-
-
-def broken(talk: Talk) -> None:
-    talk.holds("**/events")
-    waits = ("status", {"state": "queued", "position": 2, "eta_s": 14.0, "tokens": 0, "elapsed_ms": 1.0})
-    talk.tells(ACCEPTED, ACUITY, waits)
-    talk.ask(QUESTION)
-    expect(talk.part("progress")).to_contain_text("The connection is lost.")
-
-
-def written(talk: Talk) -> None:
-    talk.answers(red_flags=[flag("cardiac", "emergency_now")], acuity="emergency_now", degraded=["deadline"], **CALL)
-    talk.asked(QUESTION)
-    for summary in talk.page.locator("summary").all():
-        summary.click()
-    talk.page.get_by_label("Agree").check()
-
-
-def flag(code: str, acuity: str) -> dict[str, Any]:
-    evidence = {"evidence": ["bad"], "record": ["Warfarin"], "source": "https://medlineplus.gov/"}
-    return {"code": code, "label": "A danger", "acuity": acuity, "rule": "a.b@1", **evidence}
-
-
-def refused(talk: Talk) -> None:
-    talk.refuses(problem(401, "unauthorized", "Who asks?"))
-    talk.asked(QUESTION)
-    expect(talk.page.locator("#key")).to_be_visible()
-
-
-def unpatient(talk: Talk) -> None:
-    talk.asked(QUESTION, mrn="")
-
-
-def levels(talk: Talk) -> None:
-    for acuity in ("informational", "self_care", "urgent", "emergency"):
-        more = {} if acuity in ("informational", "self_care") else CALL
-        talk.tells(
-            ACCEPTED, ("acuity", {**NOTHING, "language": "en"}), ("result", {**RESULT, "acuity": acuity, **more})
-        )
-        talk.asked(QUESTION)
-
-
-@pytest.mark.parametrize("state", [lambda _: None, broken, written, refused, unpatient, levels])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_barrier_and_nothing_sticks_out(talk: Talk, scheme: Any, state: Callable[[Talk], None]) -> None:
-    talk.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    state(talk)
-    assert talk.watched.barriers() == []
-    # 640 CSS pixels are a window of 1280 at 200 %; 320 at 400 %.
-    for width in (640, 320) if scheme == "light" else ():
-        talk.page.set_viewport_size({"width": width, "height": 450})
-        assert overflows(talk.page) == []
-    talk.page.set_viewport_size({"width": 1280, "height": 900})
-    assert talk.page.evaluate("document.getAnimations().length") == 0
