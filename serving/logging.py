@@ -8,8 +8,10 @@ are installed, 5 MB in a process that never shows a traceback to anybody.
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Literal, TypeAlias
 
 from typing_extensions import override
@@ -47,8 +49,18 @@ class _AccessFilter(logging.Filter):
         if path in PROBE_PATHS and not self._log_probes:
             return False
         record.msg, record.args = "http_access", ()
-        setattr(record, FIELDS, {"client": client, "method": method, "path": path, "status": status})
+        setattr(record, FIELDS, {"client": _address(str(client)), "method": method, "path": path, "status": status})
         return True
+
+
+def _address(client: str) -> str:
+    """Where a caller says it is, if that is an address: what a proxy passes on may be anything that a caller wrote."""
+    host = client.rpartition(":")[0]
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return "unknown"
+    return client
 
 
 class _Lines(logging.Formatter):
@@ -77,12 +89,22 @@ class _Lines(logging.Formatter):
         return self._write(line)
 
     def _about(self, error: BaseException | None) -> _Line:
-        """An exception's words may quote a request. Types and places stay, words go; debug level shows the rest."""
+        """An exception's words may quote a request. Types and places stay, words go; debug level shows all places."""
         if error is None:
             return {}
         if logging.getLogger().level > logging.DEBUG:
             return {"error_type": type(error).__name__, "at": where(error)}
-        return {"exception": self.formatException((type(error), error, error.__traceback__))}
+        return {"error_type": type(error).__name__, "exception": "".join(_places(error)).rstrip()}
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """A traceback without any exception's words, causes first. Its lines are lines of the source."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _places(cause)
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__name__}\n"
 
 
 def where(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,20 +58,27 @@ class ServiceProcess:
 
 
 @contextmanager
-def running(module: Sequence[str], port_name: str, cwd: Path, settings: Mapping[str, str]) -> Iterator[ServiceProcess]:
-    """Starts `python -m module…` in `cwd` and ends it with the block, whatever happens in it."""
+def running(
+    module: Sequence[str], port_name: str, cwd: Path, settings: Mapping[str, str], output: Path | None = None
+) -> Iterator[ServiceProcess]:
+    """Starts `python -m module…` in `cwd` and ends it with the block, whatever happens in it.
+
+    `output`: a file for what it writes to standard output; it writes nothing there that a test would otherwise need.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     root = Path(__file__).parents[2]
     inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "XDG_CACHE_HOME", "LANG", "TMPDIR")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *module],
-        cwd=cwd,
-        env={**inherited, "PYTHONPATH": str(root), port_name: str(port), **settings},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with output.open("wb") if output is not None else nullcontext() as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module],
+            cwd=cwd,
+            env={**inherited, "PYTHONPATH": str(root), port_name: str(port), **settings},
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     service = ServiceProcess(process, port)
     reader = threading.Thread(target=_collect, args=(process, service.log), daemon=True)
     reader.start()

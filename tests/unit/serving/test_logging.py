@@ -101,18 +101,25 @@ def test_the_words_of_an_exception_stay_out_of_the_log(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("log_format", ["json", "plain"])
-def test_debug_level_shows_an_exception_with_its_words_and_its_places(
+def test_debug_level_shows_an_exception_with_all_its_places_and_none_of_its_words(
     capsys: pytest.CaptureFixture[str], log_format: LogFormat
 ) -> None:
     start(log_format, level="DEBUG")
+    words = "zq" + "cheese"  # put together here: lines of the source are shown
     try:
-        raise ValueError("out of cheese")
+        try:
+            raise KeyError(words)
+        except KeyError as cause:
+            raise ValueError(words) from cause
     except ValueError:
         logging.getLogger("lib").exception("it broke")
     out = capsys.readouterr().err
     told = str(json.loads(out)["exception"]) if log_format == "json" else out
-    assert "Traceback" in told
-    assert told.rstrip().endswith("ValueError: out of cheese")
+    assert told.count("Traceback") == 2
+    assert told.index("\nKeyError\n") < told.index("\nValueError")
+    assert "test_logging.py" in told
+    assert told.rstrip().endswith("ValueError")
+    assert words not in out
 
 
 def test_a_line_has_the_time_at_which_it_was_logged_and_not_that_of_its_writing(
@@ -142,6 +149,20 @@ def test_an_unknown_path_is_logged_by_its_route_and_not_by_its_words(capsys: pyt
         note_endpoint("unmatched")
         access("/triage/P000123")
     assert "P000123" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("client", "told"),
+    [("203.0.113.9:4711", "203.0.113.9:4711"), ("[2001:db8::1]:1", "[2001:db8::1]:1"), ("P000123:0", "unknown")],
+)
+def test_a_caller_is_told_by_an_address_and_not_by_what_a_proxy_passed_on(
+    capsys: pytest.CaptureFixture[str], client: str, told: str
+) -> None:
+    start()
+    arguments = (client, "GET", "/", "1.1", 200)
+    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', *arguments)
+    (line,) = lines(capsys)
+    assert line["client"] == told
 
 
 def test_an_undeclared_field_is_refused() -> None:
