@@ -19,6 +19,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from inference_container.routers import liveness
+from inference_container.routers.bounded_protocol import BoundedProtocol
 from inference_container.routers.door import HUNG_UP, PATH, PlainHead, PredictDoor, PredictTicket, Reply
 from inference_container.routers.head_traces import brings_trace
 from inference_container.routers.known_heads import KnownHeads
@@ -29,8 +30,6 @@ from serving.errors import CallerGone, DeadlineExceeded, Draining
 
 _TRIED_WITH = ["0", "54"]
 _PATH = PATH.encode()
-_MAX_HEAD_BYTES = 64 * 1024
-_HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _PATH_QUERY = _PATH + b"?"
 #: What marks a request as none for this road.
 _NOT_PLAIN = frozenset((b"origin", b"expect", b"upgrade", b"transfer-encoding"))
@@ -60,19 +59,14 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
     """uvicorn's protocol class with the roads to `door` and `probe` built in."""
     known: KnownHeads[_Meaning] = KnownHeads()
 
-    class ExpressProtocol(HttpToolsProtocol):
+    class ExpressProtocol(BoundedProtocol):
         _now: _Express | None = None
         #: A message has begun and not ended; its head has not.
         _within = _head_open = False
-        _head_bytes = 0
         #: The head that the parser is about to read, where it begins with the present packet.
         _raw_head = b""
-        #: Since when nothing has been asked; the loop's time.
-        _quiet_since = 0.0
         #: The present request was refused with its head; its body passes by.
         _refused = False
-        #: The connection ends with the present answer; whatever still comes on it is not looked at.
-        _last = False
 
         @override
         def on_message_begin(self) -> None:
@@ -139,28 +133,6 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
                 self._send(now, door.failed(plain.head, error))
                 return
             ticket.when_settled(self._settled)
-
-        def _rest(self) -> None:
-            """Between two requests. One timer watches over many silences: setting one for each costs too much."""
-            self.server_state.total_requests += 1
-            if self.transport.is_closing():
-                return
-            if self.flow.write_paused:
-                self.flow.pause_reading()
-            self._quiet_since = self.loop.time()
-            if self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
-
-        @override
-        def timeout_keep_alive_handler(self) -> None:
-            quiet_s = 0.0 if self._now is not None else self.loop.time() - self._quiet_since
-            if quiet_s < self.timeout_keep_alive:
-                left = self.timeout_keep_alive - quiet_s
-                self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
-            else:
-                super().timeout_keep_alive_handler()
 
         def _is_plain(self, head: Head, method: bytes) -> bool:
             limit = self.limit_concurrency
@@ -246,9 +218,7 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
             self._head_bytes = 0
             if self._refused and self.timeout_keep_alive_task is None:
                 # Refused already, and the rest of its body is still to come: not for ever.
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
+                self._watch()
                 return
             now = self._now
             if now is not None and now.ticket is None and now.timer is None:
@@ -259,18 +229,6 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
                 door.lane.hold(now.missing)
                 now.timer = self.loop.call_later(left, self._body_never_came)
 
-        def _bound_head(self, size: int) -> None:
-            """A head that does not end: neither for ever nor without a bound. The parser has none of its own."""
-            self._head_bytes += size
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                self._last = True
-                self.transport.write(_HEAD_TOO_LARGE)
-                self.transport.close()
-            elif self.timeout_keep_alive_task is None:
-                self.timeout_keep_alive_task = self.loop.call_later(
-                    self.timeout_keep_alive, self.timeout_keep_alive_handler
-                )
-
         @override
         def send_400_response(self, msg: str) -> None:
             if self._now is not None and self._now.ticket is not None:
@@ -279,23 +237,6 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
                 self.flow.pause_reading()
             else:
                 super().send_400_response(msg)
-
-        @override
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            if self.flow.write_paused:
-                self.flow.pause_reading()
-
-        @override
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self.flow.pause_reading()
-
-        @override
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            if not self.pipeline:
-                self.flow.resume_reading()
 
         def _body_never_came(self) -> None:
             now = self._now
