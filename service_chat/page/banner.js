@@ -30,9 +30,15 @@ export function showNotice(notice, leave) {
   place.replaceChildren(
     icon(notice.acuity === "urgent" ? "clock" : "phone"),
     html("div", {},
-      html("p", { class: "notice", ...tongue(notice.language) }, ...withNumbers(notice.notice, notice.numbers)),
+      html("p", { class: "notice", ...tongue(notice.language) }, ...words(notice)),
       html("p", { class: "calls" }, ...notice.numbers.map(callButton), ...(watched ? [out] : []))));
   reveal(place);
+}
+
+/** The first sentence is what to do, and stands out. Sentences end differently in other scripts. */
+function words({ notice, numbers }) {
+  const first = /^[^.!?。！？।؟]*[.!?。！？।؟]*/u.exec(notice)[0];
+  return [html("strong", {}, ...withNumbers(first, numbers)), ...withNumbers(notice.slice(first.length), numbers)];
 }
 
 /** It may come where nobody looks. Focus stays where it is. */
