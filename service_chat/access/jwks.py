@@ -60,9 +60,14 @@ class Jwks:
             known = self._keys.get(kid)
         if known is None and (self._failed or self._fetched_at is None):
             raise IdentityProviderUnavailable(retry_after_s=round(MIN_GAP_S))
-        if known is not None and self._old() and self._may_fetch():
-            self._fetch()  # for those who come after; this one need not wait
+        if known is not None:
+            self.keep_fresh()
         return known
+
+    def keep_fresh(self) -> None:
+        """Fetches a set that has become old, for those who come after: nobody waits for it."""
+        if self._old() and self._may_fetch():
+            self._fetch()
 
     async def aclose(self) -> None:
         if self._fetching is not None:

@@ -6,9 +6,9 @@ could make one.
 """
 
 import base64
-import binascii
 import hashlib
 import json
+import math
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -67,6 +67,7 @@ class Tokens:
         known = self._remembered.get(mark)
         if known is not None and known.generation == self._jwks.generation:
             if now < known.ends:
+                self._jwks.keep_fresh()  # else a key that was taken back would go on for those who came before
                 self._remembered.move_to_end(mark)
                 return known.grant
             del self._remembered[mark]
@@ -99,7 +100,7 @@ class Tokens:
                 # Not strict: a provider may put headers of its own into a token. `crit` is heeded all the same.
                 registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
                 return jwt.decode(token, key, registry=registry).claims
-        except (JoseError, ValueError, TypeError):
+        except (JoseError, ValueError, TypeError, RecursionError):
             raise Unauthorized("The token's signature is wrong.") from None
 
     def _checked_times(self, claims: Mapping[str, object], now: float) -> float:
@@ -135,7 +136,7 @@ def _header(token: str) -> tuple[str | None, object]:
     first = token.split(".", 1)[0]
     try:
         header = json.loads(base64.b64decode(first + "=" * (-len(first) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
+    except (ValueError, RecursionError):  # a thousand open brackets fit into any header
         header = None
     if not isinstance(header, dict) or token.count(".") != 2:
         raise Unauthorized("The credentials are neither a key nor a token of ours.")
@@ -148,6 +149,10 @@ def _moment(claims: Mapping[str, object], name: str) -> float | None:
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    try:
+        moment = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        moment = math.inf
+    if not math.isfinite(moment):  # what is no number would never be over: nothing is later than NaN
         raise Unauthorized(f"The token's `{name}` is no time.")
-    return float(value)
+    return moment

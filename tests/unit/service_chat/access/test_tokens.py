@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,11 @@ async def test_signatures_with_a_public_key_are_accepted(key: SigningKey, algori
         ({"exp": None}, "no end"),
         ({"exp": "tomorrow"}, "is no time"),
         ({"exp": True}, "is no time"),
+        ({"exp": math.nan}, "is no time"),
+        ({"exp": math.inf}, "is no time"),
+        ({"exp": 10**400}, "is no time"),
         ({"nbf": "now"}, "is no time"),
+        ({"nbf": -(10**400)}, "is no time"),
         ({"patient": ""}, "no record number"),
         ({"patient": ["P000123"]}, "no record number"),
         ({"patient": 123}, "no record number"),
@@ -175,6 +180,7 @@ def by_somebody_else(d: Door) -> str:
         lambda d: d.token().rsplit(".", 1)[0],
         lambda d: "\u2028.\ud800.é",
         lambda d: d.token(scope="x" * 9000),
+        lambda d: f"{packed(b'[' * 5000)}.e30.x",
     ],
 )
 async def test_a_forged_or_mangled_token_is_refused(forge: Callable[[Door], str]) -> None:
@@ -231,6 +237,18 @@ async def test_a_key_that_was_taken_back_is_believed_no_longer_than_the_set_is_k
     await d.grant(key=d.provider.keys[1])  # somebody's token makes it look again
     assert "does not publish" in await d.refusal(token)
     await d.tokens.grant(good)
+
+
+async def test_a_key_that_was_taken_back_ends_a_remembered_token_also_where_nobody_else_comes() -> None:
+    d = door(ec_key("stolen"))
+    token = d.token(exp=2**33)
+    await d.tokens.grant(token)
+    d.provider.keys[:] = [ec_key("good")]
+    d.clock.turn(MAX_AGE_S + 1)
+    await d.tokens.grant(token)  # and has the set fetched again
+    await until(lambda: d.tokens._jwks.generation == 2)
+    assert "does not publish" in await d.refusal(token)
+    assert d.provider.asked == 2
 
 
 async def test_an_old_set_is_fetched_again_while_the_known_key_serves() -> None:
