@@ -7,6 +7,7 @@ import pytest
 
 from service_chat.safety.assess import Ruleset
 from service_chat.safety.values import Acuity, Flag
+from tests.unit.service_chat.safety.small import packaged
 
 _DANGER = (
     ("half of my body just stopped working", Flag.STROKE),
@@ -61,7 +62,7 @@ _PLAIN = (
 
 @pytest.fixture(scope="module")
 def rules() -> Ruleset:
-    return Ruleset.load()
+    return packaged()
 
 
 @pytest.mark.parametrize(("text", "flag"), _DANGER)

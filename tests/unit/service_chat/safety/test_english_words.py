@@ -7,6 +7,7 @@ import pytest
 
 from service_chat.safety.assess import Ruleset
 from service_chat.safety.values import Assertion
+from tests.unit.service_chat.safety.small import packaged
 
 _FOUND = (
     ("SOB since this morning", "short_breath"),
@@ -103,7 +104,7 @@ _ASSERTED = (
 
 @pytest.fixture(scope="module")
 def rules() -> Ruleset:
-    return Ruleset.load()
+    return packaged()
 
 
 def _statuses(rules: Ruleset, text: str, concept: str) -> set[Assertion]:

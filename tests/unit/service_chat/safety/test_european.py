@@ -8,6 +8,7 @@ import pytest
 
 from service_chat.safety.assess import Ruleset
 from service_chat.safety.values import Acuity, Flag, RecordFacts
+from tests.unit.service_chat.safety.small import packaged
 
 NOW, ED, SOON = Acuity.EMERGENCY_NOW, Acuity.EMERGENCY, Acuity.URGENT
 
@@ -250,7 +251,7 @@ MILD: dict[str, tuple[str, ...]] = {
 
 @pytest.fixture(scope="module")
 def ruleset() -> Ruleset:
-    return Ruleset.load()
+    return packaged()
 
 
 @pytest.mark.parametrize(

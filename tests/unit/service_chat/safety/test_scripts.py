@@ -11,6 +11,7 @@ import pytest
 
 from service_chat.safety.assess import Ruleset
 from service_chat.safety.values import Acuity, Assertion, Flag
+from tests.unit.service_chat.safety.small import packaged
 
 NOW, EMERGENCY, URGENT = Acuity.EMERGENCY_NOW, Acuity.EMERGENCY, Acuity.URGENT
 
@@ -228,7 +229,7 @@ MILD: dict[str, list[str]] = {
 
 @lru_cache(maxsize=1)
 def ruleset() -> Ruleset:
-    return Ruleset.load()
+    return packaged()
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service_chat.safety.assess import Ruleset
 from service_chat.services.coherence import Coherence, Fault
 from service_chat.services.prompts import ANSWER_SYSTEM, INSTRUCTIONS
 from service_chat.services.sentences import sentences
+from tests.unit.service_chat.safety.small import packaged
 
 EXAMPLES = int(os.environ.get("SLUICE_EXAMPLES", "50"))
-LANGUAGES = Ruleset.load().languages
+LANGUAGES = packaged().languages
 QUERY = "I have had a sore throat for three days and it hurts to swallow. Can I take something?"
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service_chat.safety.assess import Ruleset
 from service_chat.safety.drugs import DrugTable
 from service_chat.safety.packaged import Packaged
 from service_chat.safety.values import Acuity, Flag, Floor, Notice, RedFlag
@@ -16,6 +15,7 @@ from service_chat.services.condition_names import condition_names
 from service_chat.services.context import Context, context_of
 from service_chat.services.fitting import fit
 from service_chat.services.grounding import Vocabulary
+from tests.unit.service_chat.safety.small import packaged
 from tests.unit.service_chat.services.fixed_words import FixedWords
 from tests.unit.service_chat.services.full_records import RECORD
 
@@ -276,7 +276,7 @@ def test_one_sentence_that_explains_is_enough() -> None:
 
 
 def test_a_model_that_leaves_the_language_of_the_question_is_not_heard() -> None:
-    house = replace(HOUSE, languages=Ruleset.load().languages)
+    house = replace(HOUSE, languages=packaged().languages)
     asked = replace(MILD, language="es")
     result = composed(asked, replace(ANSWER, rationale="You should keep it clean, and then wait."), house=house)
     assert (result.model_text, result.faults) == ("dropped", ("language",))
