@@ -23,8 +23,9 @@ from serving.logging import where
 #: How often the file is looked at: a key that was revoked works so long at most. Seconds.
 LOOK_EVERY_S = 1.0
 
-#: What changes with a file: inode, size, time of writing. A mounted secret is a link that turns, hence the inode.
-_Mark: TypeAlias = tuple[int, int, int]
+#: What changes with a file: inode, size, time of writing, time of any change. A mounted secret is a link that turns,
+#: hence the inode; a file that could not be read until somebody gave it another mode was not written anew.
+_Mark: TypeAlias = tuple[int, int, int, int]
 
 
 class KeyFile:
@@ -132,7 +133,7 @@ def _mark_of(path: Path) -> _Mark | str:
 
 
 def _of(stat: os.stat_result) -> _Mark:
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,31 @@ async def test_a_link_that_is_turned_is_a_change(tmp_path: Path) -> None:
         in_thread(turned)
         await looked(file, turn)
         assert (file.find(texts[0]), file.find(texts[1]) is not None) == (None, True)
+
+
+async def test_a_file_that_may_be_read_at_last_is_read_though_nobody_wrote_it_again(
+    path: Path, first: str, opened: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator revokes a key as another user, sees `api_keys_refused`, and mends the mode."""
+    plain = Path.open
+
+    def forbidden(self: Path, *args: Any, **more: Any) -> Any:
+        if self.stat().st_mode & 0o777 == 0:  # also where the tests run as root, who may read everything
+            raise PermissionError(13, "Permission denied")
+        return plain(self, *args, **more)
+
+    def revoked_and_locked() -> None:
+        remove_key(path, first.split("_")[1])
+        path.chmod(0)
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    async with watched(opened) as turn:
+        in_thread(revoked_and_locked)
+        await looked(opened, turn)
+        assert opened.find(first) is not None
+        in_thread(lambda: path.chmod(0o600))
+        await looked(opened, turn)
+        assert opened.find(first) is None
 
 
 @pytest.mark.parametrize("content", [None, "{", b"\xff"])
