@@ -57,9 +57,9 @@ class Keeping:
             ),
         )
 
-    def steps(self, inner: Steps) -> Steps:
-        """The same steps, written down."""
-        return Recording(inner, self.conversations, self.trail, self._refs, self._clock).steps
+    def recording(self, inner: Steps) -> Recording:
+        """Of these steps."""
+        return Recording(inner, self.conversations, self.trail, self._refs, self._clock)
 
     def chats(self) -> ChatRecording:
         return ChatRecording(self.trail, self._clock)

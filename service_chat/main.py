@@ -60,7 +60,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
         dependencies=[Depends(guard(runtime.access))],
     )
     rendering = Rendering(VERSION, runtime.guard, settings.llm_seed, STATUS, shape)
-    route = floor_route(runtime.guard, shape)
+    route = floor_route(runtime.guard, shape, runtime.recording.refused)
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
     app.include_router(feedback_router(runtime.jobs, runtime.keeping.desk()))

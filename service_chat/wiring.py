@@ -72,7 +72,8 @@ class Runtime:
             *(self.guard, self.clock, self.limits),
         )
         kept = JobPolicy(settings.triage_grace_seconds, settings.triage_keep_seconds, settings.triage_keep_jobs)
-        self.jobs = Jobs(self.keeping.steps(self.triage.steps), kept, self.clock, self.metrics)
+        self.recording = self.keeping.recording(self.triage.steps)
+        self.jobs = Jobs(self.recording.steps, kept, self.clock, self.metrics)
         self._stack = AsyncExitStack()
         self._liveness = Liveness(self.clock)
         self._begun = 0.0

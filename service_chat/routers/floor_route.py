@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from typing_extensions import override
 
-from service_chat.errors import Forbidden, IdempotencyKeyReused, IdentityProviderUnavailable
+from service_chat.errors import Forbidden, IdempotencyKeyReused, IdentityProviderUnavailable, OtherPatient
+from service_chat.routers.access import caller_of
 from service_chat.services.guard import Guard
+from service_chat.services.steps import Question
 from serving.errors import SluiceError, Unauthorized
 from serving.http.problems import Shape, describe_validation, problem, problem_response
 
@@ -25,9 +27,12 @@ _MOST = 8_000
 #: Refused before it was a question. Whatever comes later has the floor in it.
 _BEFORE = (Unauthorized, Forbidden, IdentityProviderUnavailable, IdempotencyKeyReused)
 
+#: Told of a question that was refused because of whom it was about.
+Refused = Callable[[Question, SluiceError], None]
 
-def floor_route(guard: Guard, shape: Shape) -> type[APIRoute]:
-    """`shape` may rewrite the problem, as it does elsewhere."""
+
+def floor_route(guard: Guard, shape: Shape, refused: Refused | None = None) -> type[APIRoute]:
+    """`shape` may rewrite the problem, as it does elsewhere; `refused` writes down who asked about somebody else."""
 
     class FloorRoute(APIRoute):
         @override
@@ -52,6 +57,8 @@ def floor_route(guard: Guard, shape: Shape) -> type[APIRoute]:
             body = await request.json()  # from memory: it was read before the credentials were looked at
         except (ValueError, RecursionError):
             body = None
+        if refused is not None and isinstance(error, OtherPatient) and isinstance(body, dict):
+            refused(Question(str(body.get("patient_mrn")), "", caller=caller_of(request)), error)
         return error.with_details(**guard.told(guard.of_text(guard.hear(_query(body)))))
 
     return FloorRoute

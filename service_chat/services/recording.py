@@ -66,6 +66,10 @@ class Recording:
         weakref.finalize(recorded, self._note_unbegun, course).atexit = False
         return recorded
 
+    def refused(self, question: Question, error: SluiceError) -> None:
+        """A question that was refused at the door, by somebody who is known: it never came this far."""
+        self._note(_Course(question, _trace_id(), self._clock.monotonic(), outcome=error.code))
+
     async def _recorded(
         self, course: _Course, inner: AsyncGenerator[Step, None], deadline: Deadline
     ) -> AsyncGenerator[Step, None]:

@@ -1,4 +1,4 @@
-"""What people think of an answer: taken for their own, finished question; their words go nowhere where none are kept."""
+"""What people think of an answer: taken of their own, finished question; their words go where such words are kept."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator

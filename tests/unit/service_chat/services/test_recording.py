@@ -10,7 +10,7 @@ import pytest
 
 from service_chat.audit.ports import Entry
 from service_chat.engines.protocol import Completion, FinishReason, Timings
-from service_chat.errors import PatientNotFound
+from service_chat.errors import OtherPatient, PatientNotFound
 from service_chat.metrics_privacy import PrivacyMetrics
 from service_chat.safety.values import Acuity, Flag, Floor, RedFlag
 from service_chat.services.caller import Caller
@@ -137,6 +137,12 @@ async def test_a_refusal_at_the_call_and_one_at_a_step_leave_their_code() -> Non
         ("cardiac.x@1",),
     )
     assert missing.log.stored == []
+
+
+async def test_who_asked_about_somebody_else_is_written_down() -> None:
+    h = House()
+    h.recording.refused(QUESTION, OtherPatient())
+    assert (h.row.principal, h.row.outcome, h.row.patient_ref) == ("key-7", "other_patient", REFS.of("P000123"))
 
 
 async def test_a_defect_of_ours_leaves_a_row_too() -> None:
