@@ -34,9 +34,9 @@ check: lint types ## The quick round: format, lint, import contracts, types, uni
 	@printf '\n== unit and contract tests\n'
 	@$(PYTEST) tests/unit tests/contract
 
-test: lint types ## All that CI runs: check plus the integration tests
-	@printf '\n== unit, contract and integration tests\n'
-	@$(PYTEST) tests/unit tests/contract tests/integration
+test: lint ## All that CI runs: check plus the integration tests
+	@printf '\n== unit, contract and integration tests, and types beside them\n'
+	@scripts/beside.sh "types (mypy)" $(PY) -m mypy -- $(PYTEST) tests/unit tests/contract tests/integration
 
 lint: setup ## Format, lint and import contracts
 	$(STAGE) "format (ruff)" $(PY) -m ruff format --check .

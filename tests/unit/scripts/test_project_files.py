@@ -34,6 +34,15 @@ def test_a_stage_ends_with_the_status_of_its_command(status: int) -> None:
     assert ended.returncode == status
 
 
+@pytest.mark.parametrize(("beside", "main", "status"), [("0", "0", 0), ("2", "0", 2), ("0", "5", 5), ("2", "5", 5)])
+def test_what_runs_beside_the_tests_can_fail_them_and_is_heard_only_then(beside: str, main: str, status: int) -> None:
+    aside, tests = (["sh", "-c", f"echo {word}; exit {code}"] for word, code in (("types", beside), ("tests", main)))
+    ended = subprocess.run([ROOT / "scripts/beside.sh", "name", *aside, "--", *tests], capture_output=True, text=True)
+    assert ended.returncode == status
+    assert ended.stdout == "tests\n"
+    assert ("types" in ended.stderr) == (beside != "0")
+
+
 def test_ci_runs_the_test_command_of_the_readme_and_nothing_after_it() -> None:
     assert (ROOT / ".ci/run").read_text().splitlines()[-1].startswith("exec make test")
 
