@@ -51,6 +51,7 @@ class Speller:
         negators: Mapping[str, frozenset[str]],
         languages: Languages,
         common: frozenset[str],
+        spelled: frozenset[str] = frozenset(),
     ) -> None:
         self.lexicon = lexicon
         tongues = sorted(lexicon.languages - SPACELESS)
@@ -65,6 +66,7 @@ class Speller:
         self._negators = negators
         self._languages = languages
         self._common = common
+        self._spelled = spelled
 
     def is_target(self, word: str, language: str) -> bool:
         """Whether a repair may lead to a word of a language."""
@@ -76,7 +78,11 @@ class Speller:
 
     def is_common(self, word: str) -> bool:
         """Whether it is one of the words that many English texts have."""
-        return word in self._common
+        return word in self._common or word in self._spelled
+
+    def is_right(self, word: str) -> bool:
+        """Whether an English word is near a danger by chance, and no typing error."""
+        return word in self._spelled
 
     def is_meant(self, word: str) -> bool:
         """Whether a word is left as it is: small or common words are spelled as meant."""
@@ -121,7 +127,7 @@ class Spelling:
             or any(lexicon.knows(form, language) for form in forms)
         ):
             return forms
-        if self._speller.is_meant(word):
+        if self._speller.is_meant(word) or ("en" in self._languages and self._speller.is_right(word)):
             return forms
         for form in tuple(forms):
             if len(form) >= LEAST + (language != "en") and form.isalpha():  # only English has its common words listed
@@ -153,7 +159,10 @@ def read_speller(
     languages: Languages,
     problems: list[str],
 ) -> Speller:
-    """`languages.toml` lists the common words that are left alone."""
+    """`languages.toml` lists the common words that are left alone, and those that only look like an error."""
     file = data.read("languages.toml", problems)
-    common = frozenset(word for _, words in text_items(table(file.get("common"))) for word in fold(words).split())
-    return Speller(lexicon, negators, languages, common)
+    common, spelled = (
+        frozenset(word for _, words in text_items(table(file.get(section))) for word in fold(words).split())
+        for section in ("common", "spelled")
+    )
+    return Speller(lexicon, negators, languages, common, spelled)
