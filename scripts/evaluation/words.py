@@ -18,7 +18,7 @@ from service_chat.services.composed import emergency_notice
 from service_chat.services.context import context_of
 from service_chat.services.fitting import whole
 from service_chat.services.grounding import Sources
-from service_chat.services.guard import Guard
+from service_chat.services.guard import Guard, needs_no_model
 from service_chat.services.prescribing import changes_medicine
 from service_chat.services.reassurance import makes_light
 from service_chat.services.sentences import sentences
@@ -68,8 +68,10 @@ class Reader:
         return cls(Guard.load("US", Acuity.ROUTINE), today)
 
     def judge(self, vignette: Vignette, outcome: Outcome, told: Told) -> Judged:
-        record = vignette.record(self._today)
-        floor = self._guard.of_record(self._guard.hear(vignette.text), record)
+        record, heard = vignette.record(self._today), self._guard.hear(vignette.text)
+        of_text = self._guard.of_text(heard)
+        # An emergency is answered before the record is there.
+        floor = of_text if needs_no_model(of_text) else self._guard.of_record(heard, record)
         context = context_of(record)
         house = self._guard.house
         alone = self._guard.answer(floor, context)
