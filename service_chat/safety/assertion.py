@@ -35,7 +35,7 @@ from service_chat.safety.values import Assertion
 
 _TURNING: Final = (
     "negation_before", "negation_after", "past", "family", "hypothetical", "idiom", "auxiliary", "relative", "aged",
-    "formerly", "dated",
+    "formerly", "dated", "compound",
 )  # fmt: skip
 #: What is not over because it began years ago.
 LASTING: Final = frozenset(
@@ -176,6 +176,8 @@ class _Judge:
             return Assertion.PRESENT
         if any(cue.first <= hit.first and hit.last <= cue.last for cue in self._cues["idiom"].near(hit, _LOOSE[1])):
             return Assertion.IDIOM
+        if self._cut_from(hit):
+            return Assertion.IDIOM
         if self._denied(hit):
             return Assertion.NEGATED
         if self._somebody_elses(hit):
@@ -185,6 +187,14 @@ class _Judge:
         if self._over(hit):
             return Assertion.PAST
         return Assertion.PRESENT
+
+    def _cut_from(self, hit: Match) -> bool:
+        """Whether it takes a word out of a compound: "blood" of "blood pressure". A hit with all of it means it."""
+        own = set(hit.words)
+        return any(
+            not own.isdisjoint(cue.words) and not own.issuperset(cue.words)
+            for cue in self._cues["compound"].near(hit, _LOOSE[1])
+        )
 
     # -- denied ------------------------------------------------------------------------------------------------------
 
