@@ -126,6 +126,12 @@ audit_write_failed = _event(
     *("error_type", "waiting"),
     level=ERROR,
 )
+audit_note_failed = _event(
+    "audit_note_failed",
+    "Audit rows are written, and the note of how far they go is not: a cut end would not show.",
+    *("error_type",),
+    level=ERROR,
+)
 audit_lost = _event(
     "audit_lost", "Audit entries found no room to wait, or the process ended before them.", "entries", level=ERROR
 )

@@ -7,12 +7,14 @@ oldest together, when they are past their time, with a row that says so at the c
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from service_chat import events
 from service_chat.audit.chain import BEGIN, COLUMNS, Keys, Link
 from service_chat.audit.ports import Entry
 from serving.errors import DependencyFailed
@@ -58,6 +60,7 @@ class AuditFile:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, keys: Keys) -> None:
         self._connection, self._path, self._keys = connection, path, keys
+        self._note_failed = False  #: and told; not at each attempt
 
     @classmethod
     def open(cls, path: Path, keys: Keys) -> Self:
@@ -82,7 +85,7 @@ class AuditFile:
         return cls(connection, path, keys)
 
     def append(self, entries: Sequence[Entry]) -> Link:
-        """All of them or none; the end of the chain afterwards. Raises sqlite3.Error and OSError."""
+        """All of them or none; the end of the chain afterwards. Raises sqlite3.Error: none."""
         with self._writing():
             end = self._end()
             for entry in entries:
@@ -101,7 +104,7 @@ class AuditFile:
         may have been set back once, so rows go in their order, up to the first that is young enough.
 
         Raises:
-            sqlite3.Error, OSError: Nothing was taken out.
+            sqlite3.Error: Nothing was taken out.
         """
         with self._writing():
             end = self._end()
@@ -150,11 +153,28 @@ class AuditFile:
         return Link(end.seq + 1, made)
 
     def _note(self, end: Link) -> None:
-        """After the commit: a crash in between leaves a note that is behind, which is no lie."""
+        """After the commit: a crash in between leaves a note that is behind, which is no lie.
+
+        A disk that is full may have room in SQLite's log still and none for this. That must not look as if the rows
+        had not been written: they would be written again, as often as it is tried.
+        """
         target = head_path(self._path)
-        building = target.with_name(f"{target.name}.{os.getpid()}")
-        building.write_text(f"{end}\n")
-        building.replace(target)
+        try:
+            # Not by the process's number: those of two containers with one folder are the same.
+            handle, building = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+            try:
+                with os.fdopen(handle, "w") as file:
+                    file.write(f"{end}\n")
+                Path(building).replace(target)
+            except BaseException:
+                Path(building).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            if not self._note_failed:
+                events.audit_note_failed(error_type=type(error).__name__)
+            self._note_failed = True
+        else:
+            self._note_failed = False
 
 
 def _writable(cell: str | None) -> str | None:

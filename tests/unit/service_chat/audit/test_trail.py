@@ -1,6 +1,7 @@
 """The trail writes behind everybody's back: nothing waits for it, and nothing is lost without a word."""
 
 import asyncio
+import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service_chat.audit.chain import Keys
-from service_chat.audit.file import AuditFile
+from service_chat.audit.file import AuditFile, head_path
 from service_chat.audit.ports import Entry
 from service_chat.audit.trail import AuditTrail
 from service_chat.audit.verify import read_rows, verify
@@ -72,6 +73,23 @@ async def test_a_file_that_is_busy_for_a_while_loses_nothing(tmp_path: Path, mon
             await SystemClock().sleep(0.005)
     assert await house.told() == ["key-1", "key-2"]
     assert (house.count("failures"), house.count("lost")) == (3, 0)
+
+
+async def test_a_note_that_can_not_be_written_does_not_have_rows_written_twice(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a full disk there may be room in SQLite's log and none for the note."""
+    house = House(tmp_path)
+    head_path(house.path).mkdir()
+    async with house.trail:
+        for number in range(3):
+            house.trail.note(entry(number))
+            while house.trail.waiting:
+                await SystemClock().sleep(0.001)
+    assert await house.told() == ["key-0", "key-1", "key-2"]
+    assert [record.message for record in caplog.records].count("audit_note_failed") == 1
+    assert (house.count("rows"), house.count("failures"), house.trail.end.seq) == (3, 0, 3)
+    assert not [name for name in os.listdir(tmp_path) if name.startswith(".audit")]
 
 
 async def test_what_finds_no_room_is_counted_and_stands_as_a_gap_in_the_chain(tmp_path: Path) -> None:
