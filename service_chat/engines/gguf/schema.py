@@ -15,7 +15,7 @@ from llama_cpp.llama_grammar import json_schema_to_gbnf
 
 from serving.errors import InvalidInput
 
-#: Items, characters and repetitions that a schema may name at one place, at all places, and in all patterns written out.
+#: Items, characters and repetitions that a schema may name at one place, at all places, in all patterns written out.
 _MOST = 2_000
 _MOST_TOGETHER = 6 * _MOST
 _MOST_NODES = 1_000
