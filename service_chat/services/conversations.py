@@ -12,6 +12,8 @@ from service_chat import events
 from service_chat.chatlog.ports import ChatLog, Conversation, NoChatLog
 from service_chat.metrics_privacy import PrivacyMetrics
 from serving.errors import SluiceError
+from serving.events import unexpected_error
+from serving.logging import where
 from serving.tracing import span
 
 #: How long an answer waits for its conversation to be stored, in seconds.
@@ -86,7 +88,7 @@ class Conversations:
             with span(events.chat_log_start, events.chat_log_end) as outcome:
                 await self.log.store(told)
                 outcome["conversation_id"] = told.id
-        except SluiceError as error:
+        except Exception as error:  # a defect in a chat log must not take the answer with it
             self._failed(error)
             return False
         late = asyncio.current_task() in self._late
@@ -96,11 +98,15 @@ class Conversations:
     async def _comment(self, conversation_id: str, text: str) -> bool:
         try:
             return await self.log.comment(conversation_id, text)
-        except SluiceError as error:
+        except Exception as error:
             self._failed(error)
             return False
 
-    def _failed(self, error: SluiceError) -> None:
+    def _failed(self, error: Exception) -> None:
         self._metrics.chat_log.labels("failed").inc()
-        reason = error.details.get("reason") or error.details.get("upstream_status")
+        if isinstance(error, SluiceError):
+            reason = error.details.get("reason") or error.details.get("upstream_status")
+        else:
+            unexpected_error(error_type=type(error).__name__, at=where(error))
+            reason = type(error).__name__
         events.chat_log_failed(reason=reason)

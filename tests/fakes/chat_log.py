@@ -6,14 +6,13 @@ from datetime import datetime
 from typing_extensions import override
 
 from service_chat.chatlog.ports import ChatLog, Conversation
-from serving.errors import SluiceError
 
 
 class FakeChatLog(ChatLog):
     def __init__(self) -> None:
         self.stored: list[Conversation] = []
         self.comments: list[tuple[str, str]] = []
-        self.error: SluiceError | None = None
+        self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.closed = False

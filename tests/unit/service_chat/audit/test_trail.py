@@ -1,7 +1,6 @@
 """The trail writes behind everybody's back: nothing waits for it, and nothing is lost without a word."""
 
 import asyncio
-import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -89,7 +88,7 @@ async def test_a_note_that_can_not_be_written_does_not_have_rows_written_twice(
     assert await house.told() == ["key-0", "key-1", "key-2"]
     assert [record.message for record in caplog.records].count("audit_note_failed") == 1
     assert (house.count("rows"), house.count("failures"), house.trail.end.seq) == (3, 0, 3)
-    assert not [name for name in os.listdir(tmp_path) if name.startswith(".audit")]
+    assert not await asyncio.to_thread(lambda: list(tmp_path.glob(".audit*")))
 
 
 async def test_what_finds_no_room_is_counted_and_stands_as_a_gap_in_the_chain(tmp_path: Path) -> None:

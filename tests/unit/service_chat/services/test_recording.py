@@ -205,9 +205,12 @@ async def test_another_answer_waits_a_moment_at_most_and_not_beyond_its_deadline
     assert h.counted("late") == 1
 
 
-async def test_a_log_that_fails_costs_the_number_and_nothing_else() -> None:
+@pytest.mark.parametrize(
+    "error", [DependencyFailed("quotes P000123", reason="ConnectError"), ValueError("quotes P000123")]
+)
+async def test_a_log_that_fails_costs_the_number_and_nothing_else(error: Exception) -> None:
     h = House([answer("x")])
-    h.log.error = DependencyFailed("quotes P000123", reason="ConnectError")
+    h.log.error = error
     assert (await h.answered()).conversation_id is None
     assert (h.row.outcome, h.counted("failed")) == ("answered", 1)
 
