@@ -7,6 +7,7 @@ are installed, 5 MB in a process that never shows a traceback to anybody.
 """
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -51,6 +52,27 @@ class _AccessFilter(logging.Filter):
         record.msg, record.args = "http_access", ()
         setattr(record, FIELDS, {"client": _address(str(client)), "method": method, "path": path, "status": status})
         return True
+
+
+class _WordsOnly(logging.Filter):
+    """Cuts a message before what may quote: asyncio's show tasks and callbacks with their arguments and errors.
+
+    `Task exception was never retrieved`, `Exception in callback Job._told`: the type and place of the error stand
+    beside it. A warning's message is cut behind its place and kind.
+    """
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = _PLAIN_WORDS[record.name].match(record.getMessage())
+        record.msg, record.args = found[0].rstrip(" :") if found is not None else record.name, ()
+        return True
+
+
+#: By logger: how much of a message is its library's own words.
+_PLAIN_WORDS = {
+    "asyncio": re.compile(r"[\w .!-]+"),
+    "py.warnings": re.compile(r".{0,500}?:\d+: \w+"),
+}
 
 
 def _address(client: str) -> str:
@@ -149,5 +171,7 @@ def configure_logging(
     # uvicorn decides by whether its logger leads anywhere, at each connection: its own setting was undone here before.
     access.propagate = access_log
     logging.captureWarnings(True)
+    for name in _PLAIN_WORDS:
+        logging.getLogger(name).filters = [_WordsOnly()]
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,3 +1,5 @@
+import asyncio
+import gc
 import json
 import logging
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from serving.tracing import Trace, note_endpoint, tracing
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    names = ("", "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi")
+    names = ("", "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi", "asyncio", "py.warnings")
     loggers = [logging.getLogger(name) for name in names]
     before = [(x, x.handlers, x.filters, x.level, x.propagate) for x in loggers]
     yield
@@ -98,6 +100,46 @@ def test_the_words_of_an_exception_stay_out_of_the_log(capsys: pytest.CaptureFix
     line = json.loads(out)
     assert line["error_type"] == "ValueError"
     assert str(line["at"]).startswith("test_logging.py:")
+
+
+def test_what_asyncio_and_warnings_say_of_our_objects_stays_out_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its messages hold the `repr` of tasks, callbacks, their arguments and what they raised."""
+    words = "zq" + "cheese"
+
+    class Quoting:
+        def __repr__(self) -> str:
+            return f"<{words}>"
+
+    async def broken(_: object) -> None:
+        raise ValueError(words)
+
+    def failing(_: object) -> None:
+        raise KeyError(words)
+
+    async def told() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.create_task(broken(1), name=words)
+        await asyncio.sleep(0)
+        assert task.done()
+        del task  # its error is seen by nobody
+        gc.collect()
+        loop.call_soon(failing, Quoting())
+        loop.slow_callback_duration = 0.0
+        loop.set_debug(True)
+        loop.call_soon(str, Quoting())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    start()
+    asyncio.run(told())
+    logging.getLogger("py.warnings").warning("%s", f"main.py:7: UserWarning: expected str, got {words!r}\n  dump(it)\n")
+    out = capsys.readouterr().err
+    assert words not in out
+    found = [json.loads(line)["event"] for line in out.splitlines()]
+    assert found[0] == "Task exception was never retrieved"
+    assert any(event.startswith("Exception in callback ") for event in found)
+    assert "Executing" in found
+    assert found[-1] == "main.py:7: UserWarning"
 
 
 @pytest.mark.parametrize("log_format", ["json", "plain"])
