@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service_chat.safety.edit_distance import distance
+from service_chat.safety.folding import fold
 from service_chat.safety.packaged import Packaged, Table, table, texts
-from service_chat.safety.text import fold, is_sign, split_words
+from service_chat.safety.text import is_sign, split_words
 
 _ATC = re.compile(r"[a-v]\d\d[a-z]{0,2}(?:\d\d)?")
 #: So much of a word is left when an ending is taken off, in any alphabet that has endings.

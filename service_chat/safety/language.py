@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service_chat.safety.folding import fold
 from service_chat.safety.packaged import Packaged, table, text_items
-from service_chat.safety.text import Text, fold, is_sign
+from service_chat.safety.text import Text, is_sign
 
 UNKNOWN: Final = "und"
 #: A runner-up with this share of the winner's votes is looked up as well: short sentences of neighbours look alike.

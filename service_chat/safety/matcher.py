@@ -6,9 +6,10 @@
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import NamedTuple
 
+from service_chat.safety.folding import fold
 from service_chat.safety.pattern_trie import Node, Tongue
 from service_chat.safety.patterns import SPACELESS, PatternError, Words
-from service_chat.safety.text import Text, fold, is_sign
+from service_chat.safety.text import Text, is_sign
 
 _GAP, _GAP_SIGNS = 3, 6
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from service_chat.safety.findings import Reading
+from service_chat.safety.folding import fold
 from service_chat.safety.packaged import Packaged, Table, table, text_items, texts
-from service_chat.safety.text import Text, fold
+from service_chat.safety.text import Text
 
 #: Names that rules may compare, each with its unit.
 QUANTITIES: Final[Mapping[str, str]] = {

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from service_chat.safety.folding import fold
 from service_chat.safety.packaged import Packaged, texts
-from service_chat.safety.text import Text, cut, fold, is_sign
+from service_chat.safety.text import Text, cut, is_sign
 
 _PATH: Final = "orders.toml"
 _ROLES: Final = "roles"

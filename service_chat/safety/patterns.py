@@ -8,7 +8,7 @@ A pattern is written as people write, words with a space between them:
 - `#` is a number in figures
 
 Chinese and Japanese patterns are plain runs of signs, since their words have no space between them; `a|b` there is one
-of several runs. Patterns are folded like texts (`text.fold`): accents and case in them are for the eye.
+of several runs. Patterns are folded like texts (`folding.fold`): accents and case in them are for the eye.
 
 `pattern_trie` keeps what `variants_of` gives; whoever only wants the words of a pattern asks `parse`.
 """
@@ -18,7 +18,8 @@ from collections.abc import Callable
 from sys import intern
 from typing import NamedTuple
 
-from service_chat.safety.text import cut, fold
+from service_chat.safety.folding import fold
+from service_chat.safety.text import cut
 
 #: Written without spaces between words.
 SPACELESS = frozenset({"zh", "ja"})

@@ -12,12 +12,12 @@ from an index of pieces of words (`near_words`), so a text of nothing but errors
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from service_chat.safety.folding import fold
 from service_chat.safety.language import Languages
 from service_chat.safety.matcher import Matcher
 from service_chat.safety.near_words import LEAST, MOST, NearWords
 from service_chat.safety.packaged import Packaged, table, text_items
 from service_chat.safety.patterns import SPACELESS
-from service_chat.safety.text import fold
 
 _SWAP = 4  #: letters from which two neighbours may be swapped: "pian"
 _DRAWL = re.compile(r"(.)\1{2,}")

@@ -14,10 +14,11 @@ Three sizes of neighbourhood, counted from 0 and never decreasing along a text:
 """
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from service_chat.safety.folding import fold, normalise, plain
 
 #: Written one sign a word, without spaces: Han, kana. Each sign is a word here, so one matcher serves every script.
 CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
@@ -40,26 +41,6 @@ _ABBREVIATIONS = frozenset(
     ("dr", "dra", "mr", "mrs", "ms", "sr", "sra", "st", "vs", "prof", "approx", "ca", "bzw", *"abdeghimnopstuz")
 )
 
-_APOSTROPHES = dict.fromkeys("\u2018\u2019\u201b\u02bc\u02b9\u0060\u00b4\u2032\uff07", "'")
-_FIXED = {
-    **_APOSTROPHES,
-    **dict.fromkeys("\u2013\u2014\u2015\u2012", "\u2014"),
-    **dict.fromkeys("\u060c\uff0c", ","),
-    **dict.fromkeys("\u061b", ";"),
-    **dict.fromkeys("\u061f\u037e", "?"),
-    **dict.fromkeys("\u0964\u0965\u06d4\u3002\uff61\u0589", "."),
-    **dict.fromkeys("\u2028\u2029\u000b\u000c\u0085\r", "\n"),
-    "\u2026": "..",
-    "\u0142": "l", "\u0141": "l", "\u00f8": "o", "\u0111": "d", "\u0131": "i", "\u00e6": "ae", "\u0153": "oe",
-    # Arabic as people type it: hamza seats, final forms, Persian letters
-    "\u0623": "\u0627", "\u0625": "\u0627", "\u0622": "\u0627", "\u0671": "\u0627", "\u0629": "\u0647",
-    "\u0649": "\u064a", "\u06cc": "\u064a", "\u06a9": "\u0643", "\u0640": "",
-    # Devanagari: candrabindu is often typed as anusvara, the nukta left out
-    "\u0901": "\u0902", "\u093c": "",
-    # letters made small or phonetic, which no language writes words in
-    **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢɡɑ", "abcdefghijklmnoprstuvwyzga", strict=True)),
-    **{chr(base + i): chr(97 + i) for base in (0x1F150, 0x1F170) for i in range(26)},
-}  # fmt: skip
 #: Letters of other alphabets that look Latin, small and capital: a capital has other twins than its small letter.
 _TWINS = dict(
     zip(
@@ -71,71 +52,6 @@ _TWINS = dict(
 _FOREIGN = re.compile(r"[\u0370-\u03ff\u0400-\u052f\u0531-\u0587]")
 _CYRILLIC, _ARMENIAN = 0x400, 0x531
 _LATIN = re.compile(r"[a-z]")
-_DAKUTEN = {"\u3099": "\u3099", "\u309a": "\u309a", "\uff9e": "\u3099", "\uff9f": "\u309a"}
-
-
-def _plain(char: str) -> str:
-    """One character as it is compared: folded, without accents; nothing at all for what can not be seen."""
-    if char in _FIXED:
-        return _FIXED[char]
-    kept: list[str] = []
-    for part in unicodedata.normalize("NFKC", char).casefold():
-        category = unicodedata.category(part)
-        if category == "Nd":
-            kept.append(str(unicodedata.digit(part)))
-        elif category in {"Lu", "Ll"}:  # Latin, Greek, Cyrillic: the letter without its marks
-            kept.append("".join(c for c in unicodedata.normalize("NFKD", part) if unicodedata.category(c) != "Mn"))
-        elif category == "Cf" or part in "\u034f\u115f\u1160\u3164\u2800":
-            continue
-        elif category == "Cc" and part != "\n":
-            kept.append(" " if part == "\t" else "")
-        elif category == "Mn" and not _is_vowel_sign(part):
-            continue
-        else:
-            kept.append(_FIXED.get(part, part))
-    return "".join(kept)
-
-
-def _is_vowel_sign(char: str) -> bool:
-    return "\u0900" <= char <= "\u0fff" or "\u1000" <= char <= "\u109f" or "\u1780" <= char <= "\u17ff"
-
-
-class _Table(dict[int, str]):
-    """Characters as they are compared, for `str.translate`; filled as they are met."""
-
-    def __missing__(self, code: int) -> str:
-        return self.setdefault(code, _plain(chr(code)))
-
-
-_TABLE = _Table()
-_RUNS = re.compile(r"[ -~]+|.", re.DOTALL)
-
-
-def _normalise(original: str) -> tuple[str, list[int] | None]:
-    """The text as it is compared, and for each of its characters the place in the original; None: the same place."""
-    met = set(original)
-    if not met & _DAKUTEN.keys() and all(len(_TABLE[ord(char)]) == 1 for char in met):
-        return original.translate(_TABLE), None
-    out: list[str] = []
-    origin: list[int] = []
-    for run in _RUNS.finditer(original):
-        piece, at = run.group(), run.start()
-        if len(piece) > 1:
-            out.append(piece.translate(_TABLE))
-            origin.extend(range(at, run.end()))
-        elif piece in _DAKUTEN and out:  # half-width and decomposed kana carry their marks behind them
-            out[-1] = out[-1][:-1] + unicodedata.normalize("NFC", out[-1][-1:] + _DAKUTEN[piece])[:1]
-        elif plain := _TABLE[ord(piece)]:
-            out.append(plain)
-            origin.extend([at] * len(plain))
-    return "".join(out), origin
-
-
-def fold(text: str) -> str:
-    """A word of our own data as `read` would compare it."""
-    if text.isascii():
-        return text.lower()
-    return _normalise(text)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +89,7 @@ class Text:
 
 def _latin_twin(text: str) -> str | None:
     """The Latin word that these letters imitate; None when one of them imitates none."""
-    letters = [_TWINS.get(char) or _plain(char) for char in text]
+    letters = [_TWINS.get(char) or plain(char) for char in text]
     twin = "".join(letters)
     return twin if twin.isascii() else None
 
@@ -187,7 +103,7 @@ def _alphabet(word: str) -> int:
 
 def read(original: str) -> Text:
     """Cuts a text into words, clauses, sentences and blocks. Any text; never raises."""
-    normal, origin = _normalise(original)
+    normal, origin = normalise(original)
     tokens = False
     if "<" in normal or "[" in normal:
         replaced = _CONTROL.sub(lambda found: " " * len(found.group()), normal)

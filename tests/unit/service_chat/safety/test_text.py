@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service_chat.safety.text import fold, read, split_words
+from service_chat.safety.folding import fold
+from service_chat.safety.text import read, split_words
 from tests.unit.service_chat.safety.small import EXAMPLES
 
 
