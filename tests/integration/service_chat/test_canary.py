@@ -224,6 +224,10 @@ def test_servers_that_fail_and_quote_what_they_were_asked_are_not_quoted(tmp_pat
             assert [h.ask(mrn=mrn).status_code for mrn in (MISSING, BROKEN, GARBAGE, STRANGER)] == [404, 502, 502, 502]
             assert h.ask(ALARM, mrn=BROKEN).json()["acuity"] == "emergency_now"
             assert h.ask(mrn=HANGING).status_code == 504
+            for streamed in (False, True):
+                messages = [{"role": "user", "content": f"{MODEL_FAILS}: zqchatqz"}]
+                body = {"model": "default", "messages": messages, "stream": streamed}
+                assert h.call("POST", "/v1/chat/completions", json=body).status_code == 502
             taken_back(h)
             statuses = [h.ask().status_code for _ in range(30)]
             assert 429 in statuses
