@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from serving.http.bounded_head import BoundedHead
 from serving.settings import ServiceSettings, SettingsError
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ def server_config(
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=http or "auto",
+        http=http or BoundedHead,
         host=settings.host,
         port=port,
         log_config=None,  # serving.logging has the loggers
