@@ -134,3 +134,27 @@ def test_another_sentence_never_changes_what_this_one_says(text: str, other: str
     mine = among.text.sentences[-1 if first else 0]
     inside = [hit for hit in among.hits if among.text.sentences[hit.first] == mine]
     assert [(hit.concept, hit.assertion) for hit in alone] == [(hit.concept, hit.assertion) for hit in inside]
+
+
+def test_a_habit_of_the_past_stays_past_whatever_is_said_of_today() -> None:
+    found = packaged().explain("I used to self harm at school, ive been fine since").findings
+    assert said(found, "self_injury") == [PAST]
+    found = packaged().explain("I self harm and ive been worse since").findings
+    assert PRESENT in said(found, "self_injury")
+
+
+@pytest.mark.parametrize(
+    ("text", "concept", "assertion"),
+    [
+        ("can I have my letter about my heart attack in 2012", "heart_attack_said", PAST),
+        ("I have a heart attack now, another one than in 2012", "heart_attack_said", PRESENT),
+    ],
+)
+def test_a_year_right_behind_a_disease_is_when_it_was(text: str, concept: str, assertion: Assertion) -> None:
+    assert assertion in said(packaged().explain(text).findings, concept)
+
+
+def test_half_of_a_compound_is_none() -> None:
+    assert PRESENT not in said(packaged().explain("a cough with high blood pressure").findings, "cough_blood")
+    assert PRESENT in said(packaged().explain("I cough up blood, my pressure is high").findings, "cough_blood")
+    assert PRESENT in said(packaged().explain("my low blood sugar makes me shake").findings, "low_sugar")

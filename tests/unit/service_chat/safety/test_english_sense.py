@@ -6,7 +6,7 @@ The sentences are this file's own. Dangers name the flag and the least acuity; p
 import pytest
 
 from service_chat.safety.assess import Ruleset
-from service_chat.safety.values import Acuity, Flag
+from service_chat.safety.values import Acuity, Flag, RecordFacts
 from tests.unit.service_chat.safety.small import packaged
 
 _DANGER = (
@@ -83,3 +83,11 @@ def test_plain_talk_raises_no_flag(rules: Ruleset, text: str) -> None:
     floor = rules.assess(text)
     assert floor.flags == ()
     assert floor.acuity <= Acuity.ROUTINE
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["is my son's chickenpox contagious, all scabbed", "sore wrist from gaming", "does testing hurt", "ear piercing"],
+)
+def test_a_right_word_that_looks_like_a_danger_is_none(text: str) -> None:
+    assert packaged().assess(text, RecordFacts(age_years=30)).acuity <= Acuity.ROUTINE
