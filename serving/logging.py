@@ -47,6 +47,8 @@ class _AccessFilter(logging.Filter):
         client, method, target, _, status = record.args
         # The route's pattern where it is known: an unknown path may be somebody's record number.
         path = current_endpoint() or str(target).split("?", 1)[0]
+        if current_endpoint() is None and path not in PROBE_PATHS and (method == "OPTIONS" or status == 503):
+            path = "unmatched"  # answered before a route was looked for: a browser's preflight, a server that is full
         if path in PROBE_PATHS and not self._log_probes:
             return False
         record.msg, record.args = "http_access", ()

@@ -41,8 +41,8 @@ def test_without_an_access_log_uvicorn_finds_nobody_to_write_for(capsys: pytest.
     assert logging.getLogger("uvicorn.access").hasHandlers()
 
 
-def access(path: str) -> None:
-    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", "GET", path, "1.1", 200)
+def access(path: str, method: str = "GET", status: int = 200) -> None:
+    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", method, path, "1.1", status)
 
 
 def test_an_event_is_one_json_line_with_time_level_and_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,6 +205,16 @@ def test_a_caller_is_told_by_an_address_and_not_by_what_a_proxy_passed_on(
     logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', *arguments)
     (line,) = lines(capsys)
     assert line["client"] == told
+
+
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("OPTIONS", 400), ("GET", 503)])
+def test_a_path_that_was_answered_before_any_route_is_not_logged(
+    capsys: pytest.CaptureFixture[str], method: str, status: int
+) -> None:
+    start()
+    access("/patients/P000123", method, status)
+    (line,) = lines(capsys)
+    assert (line["path"], line["status"]) == ("unmatched", status)
 
 
 def test_an_undeclared_field_is_refused() -> None:
