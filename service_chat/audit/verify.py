@@ -69,7 +69,8 @@ def verify(path: Path, keys: Keys, witness: Link | None = None) -> Verdict:
     """`witness`: a place of the chain that was noted elsewhere, in a log or by an earlier verification.
 
     Raises:
-        InvalidInput, DependencyFailed: See `read_rows`; a file that SQLite can not read was damaged too.
+        InvalidInput, DependencyFailed: See `read_rows`; a file that SQLite can not read, or whose table is another one,
+            was damaged too.
     """
     places = [link for link in (_noted(path), witness) if link is not None]
     verdict = Verdict(noted=bool(places))
@@ -146,5 +147,6 @@ def _parsed(text: str) -> Link | None:
 
 
 def _int(cell: object) -> int:
-    assert isinstance(cell, int)  # a STRICT table's primary key
+    if not isinstance(cell, int):  # a STRICT table's primary key: somebody put another table in its place
+        raise DependencyFailed("The audit's table is not the one that was made: a row's number is none.")
     return cell

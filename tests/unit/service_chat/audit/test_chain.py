@@ -117,6 +117,16 @@ def test_any_byte_that_was_changed_is_found_in_its_row(
         assert set(blamed(verdict)) <= {seq, seq + 1}
 
 
+def test_another_table_in_the_place_of_the_audits_is_told_as_that(sound: tuple[bytes, Keys]) -> None:
+    def replaced(connection: sqlite3.Connection) -> None:
+        connection.execute("ALTER TABLE audit RENAME TO old")
+        connection.execute("CREATE TABLE audit AS SELECT * FROM old")
+        connection.execute("UPDATE audit SET seq = 'two' WHERE seq = 2")
+
+    with pytest.raises(DependencyFailed, match="not the one that was made"):
+        after(sound, replaced)
+
+
 @given(seq=st.integers(1, ROWS))
 def test_any_row_that_was_taken_out_is_missed_by_its_number(sound: tuple[bytes, Keys], seq: int) -> None:
     verdict = after(sound, lambda connection: connection.execute("DELETE FROM audit WHERE seq = ?", (seq,)))
