@@ -21,10 +21,20 @@ from service_chat.settings import ChatSettings
 from serving.clock import SystemClock
 from serving.errors import NotFound
 from tests.acceptance.fhir.conftest import RealServer
+from tests.fakes.answers import guard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 MR = {"coding": [{"code": "MR"}]}
 SYSTEM = "http://hospital.smarthealthit.org"
+
+#: What a record may make graver, each by another part of it.
+QUESTIONS = (
+    "I have had a fever of 38.6 since this morning.",
+    "Can I take ibuprofen?",
+    "I hit my head.",
+    "My head hurts.",
+)
+GUARD = guard()  # here, because it reads files
 
 
 async def opened(server: RealServer) -> RecordStore:
@@ -39,6 +49,9 @@ async def test_every_patient_reads_the_same_from_the_file_and_from_the_server(re
             found = await store.patient(expected.mrn)
             assert context_of(found) == context_of(expected), name
             assert found == expected, name
+            for asked in QUESTIONS:
+                heard = GUARD.hear(asked)
+                assert GUARD.of_record(heard, found) == GUARD.of_record(heard, expected), (name, asked)
     finally:
         await store.aclose()
     assert len(real_server.records) == 9
