@@ -30,7 +30,7 @@ from service_chat.safety.language import Languages, Spoken, read_languages
 from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
 from service_chat.safety.numbers import Numbers, read_numbers
 from service_chat.safety.orders import Orders, read_orders
-from service_chat.safety.packaged import Packaged, refuse
+from service_chat.safety.packaged import Packaged, all_of_it_stays, refuse
 from service_chat.safety.questions import asked
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
 from service_chat.safety.spelling import Speller, Spelling, read_speller
@@ -99,7 +99,8 @@ class Ruleset:
             RulesError: something in it is wrong; `details["problems"]` names all of it.
         """
         problems: list[str] = []
-        ruleset = cls.read(problems, checks, data)
+        with all_of_it_stays():
+            ruleset = cls.read(problems, checks, data)
         refuse(problems)
         return ruleset
 

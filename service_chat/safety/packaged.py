@@ -5,10 +5,12 @@ wheel and a checkout behave alike. What is wrong is collected, one sentence each
 it at once; `Ruleset.load` raises when there is any, and the process does not start with half a safety floor.
 """
 
+import gc
 import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from importlib.resources.abc import Traversable
 
@@ -112,6 +114,18 @@ def text_items(values: Table) -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, str):
             yield key, value
+
+
+@contextmanager
+def all_of_it_stays() -> Iterator[None]:
+    """Keeps the collector from walking again and again through what is being built and all of it kept."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def refuse(problems: Iterable[str]) -> None:

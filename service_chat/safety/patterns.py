@@ -14,7 +14,7 @@ of several runs. Patterns are folded like texts (`folding.fold`): accents and ca
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from sys import intern
 from typing import NamedTuple
 
@@ -88,9 +88,28 @@ def variants_of(folded: str, pieces: Pieces) -> list[Words]:
     Raises:
         PatternError: see `parse`.
     """
+    spelt = (folded.replace(DOTS, " .. ") if DOTS in folded else folded).split()
+    words: list[str] = []
+    for piece in spelt:  # most patterns can be meant one way only
+        if piece == DOTS:
+            if words and words[-1] != DOTS:  # at an end it says nothing
+                words.append(DOTS)
+            continue
+        ways = pieces[piece]
+        if len(ways) != 1:
+            return _several(spelt, pieces)
+        words.extend(ways[0])
+    if words and words[-1] == DOTS:
+        del words[-1]
+    if not words:
+        raise PatternError("nothing to find")
+    return [tuple(words)]
+
+
+def _several(spelt: Sequence[str], pieces: Pieces) -> list[Words]:
     variants: list[Words] = [()]
     gap = False
-    for piece in (folded.replace(DOTS, " .. ") if DOTS in folded else folded).split():
+    for piece in spelt:
         if piece == DOTS:
             gap = bool(variants[0])  # at an end it says nothing
             continue
@@ -98,14 +117,9 @@ def variants_of(folded: str, pieces: Pieces) -> list[Words]:
         if gap:
             variants = [(*variant, DOTS) for variant in variants]
             gap = False
-        if len(ways) == 1 and len(variants) == 1:
-            variants = [variants[0] + ways[0]]
-            continue
         variants = [variant + way for way in ways for variant in variants]
         if len(variants) > _MOST_VARIANTS:
             raise PatternError("too many variants; write several patterns")
-    if not variants[0]:
-        raise PatternError("nothing to find")
     return variants
 
 
