@@ -10,7 +10,8 @@ from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from typing_extensions import override
 
@@ -19,7 +20,9 @@ from service_chat.routers.access import caller_of
 from service_chat.services.guard import Guard
 from service_chat.services.steps import Question
 from serving.errors import SluiceError, Unauthorized
+from serving.events import unexpected_error
 from serving.http.problems import Shape, describe_validation, problem, problem_response
+from serving.logging import where
 
 #: Of a text that is longer than a question may be, so much is read: its beginning and its end.
 _MOST = 8_000
@@ -49,6 +52,11 @@ def floor_route(guard: Guard, shape: Shape, refused: Refused | None = None) -> t
                     return problem_response(body, shape)
                 except _BEFORE as error:
                     raise await _told(request, error) from None
+                except (SluiceError, HTTPException, ClientDisconnect):
+                    raise
+                except Exception as defect:  # of ours, before it was a question or behind its answer
+                    unexpected_error(error_type=type(defect).__name__, at=where(defect))
+                    raise await _told(request, SluiceError("An unexpected error occurred.")) from None
 
             return with_floor
 

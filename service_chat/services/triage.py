@@ -28,7 +28,9 @@ from service_chat.services.steps import Answer, Assessed, Fallback, Question, Sh
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import Draining, NotFound, SluiceError
+from serving.events import unexpected_error
 from serving.lifecycle import Lifecycle
+from serving.logging import where
 from serving.tracing import span
 
 #: A question that will be refused is looked at with its record first, where some record could make an emergency of it
@@ -159,6 +161,9 @@ class Triage:
                     yield step
         except SluiceError as error:
             raise error.with_details(**self._guard.told(floor)) from error.__cause__
+        except Exception as defect:  # of ours: whoever hears of it hears what the rules found all the same
+            unexpected_error(error_type=type(defect).__name__, at=where(defect))
+            raise SluiceError().with_details(**self._guard.told(floor)) from None
 
     def _assessed(self, floor: Floor) -> Assessed:
         return Assessed(floor, self._guard.notice(floor))

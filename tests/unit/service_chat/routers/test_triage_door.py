@@ -402,3 +402,28 @@ async def test_a_malformed_request_is_told_what_the_rules_found(body: dict[str, 
         harmless = await h.client.post("/triage", json={**body, "query": 5})
         assert harmless.status_code == 422
         assert "acuity_floor" not in harmless.json()
+
+
+class BrokenRecords(FakeRecords):
+    @override
+    async def patient(self, mrn: str) -> PatientRecord:
+        raise ZeroDivisionError("quotes P000123")
+
+
+@pytest.mark.parametrize("shape", [as_it_is, compat_shape], ids=["problem", "compat"])
+async def test_a_defect_of_ours_is_told_with_what_the_rules_found(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the middle of the work, and behind it, where the answer was there already and could not be told."""
+    urgent = "There is blood in my urine."
+    async with house(records=BrokenRecords([]), shape=shape) as h:
+        for accept in ("application/json", "text/event-stream"):
+            broken = await h.ask({**ASKED, "query": urgent}, Accept=accept)
+            assert (broken.status_code, broken.json()["acuity_floor"]) == (500, "urgent")
+    monkeypatch.setattr(Rendering, "answer", lambda *_: 1 / 0)
+    async with house(shape=shape) as h:
+        untold = await h.ask({**ASKED, "query": GRAVE})
+        assert (untold.status_code, untold.json()["acuity_floor"]) == (500, "emergency_now")
+        assert "911" in untold.json()["emergency_notice"]
+    assert [record.message for record in caplog.records].count("unexpected_error") == 3
+    assert "quotes" not in caplog.text
