@@ -4,6 +4,7 @@ A pattern is written as people write, words with a space between them:
 
 - `word*` begins a word, `*word` ends one, `*word*` stands anywhere in one
 - `a|b|c` is one of several words in one place; each of them may have its stars
+- `a|b_c|d` has two words in one alternative; with a space it would be read as `a|b` and then `c|d`
 - `..` is a gap of at most three words (six signs in Chinese and Japanese)
 - `#` is a number in figures
 

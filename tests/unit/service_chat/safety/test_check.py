@@ -1,10 +1,12 @@
+from pathlib import Path
+
 import pytest
 
 from service_chat.safety.assess import Ruleset
-from service_chat.safety.check import main
+from service_chat.safety.check import main, torn
 from service_chat.safety.packaged import RulesError, refuse
 from service_chat.safety.values import Flag
-from tests.unit.service_chat.safety.small import packaged
+from tests.unit.service_chat.safety.small import data_in, packaged
 
 
 def test_the_packaged_data_has_no_problem() -> None:
@@ -29,6 +31,12 @@ def test_the_check_counts_and_explains(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     assert "chest_site" in told
     assert Flag.CARDIAC.value in told
+
+
+@pytest.mark.parametrize(("pattern", "doubts"), [("a|b|back passage|c", 1), ("a|b|back_passage|c", 0)])
+def test_two_words_of_one_alternative_are_doubted(tmp_path: Path, pattern: str, doubts: int) -> None:
+    data = data_in(tmp_path, **{"lexicon/en.toml": f'pain = ["{pattern}"]\nfever = ["back passage"]\n'})
+    assert len([doubt for doubt in torn(data) if "back_passage" in doubt]) == doubts
 
 
 def test_problems_are_raised_together() -> None:
