@@ -15,6 +15,9 @@ from service_chat.records.http_client import bounded, checked_base
 from serving.errors import DependencyFailed
 
 _MAX_BYTES = 64 * 1024
+#: Requests under way; others wait for their turn. The client looks at all of its requests whenever one ends: when 256
+#: came to their timeout together, the loop stood for a second, and emergencies with it.
+MOST_AT_ONCE = 8
 
 
 class CarePathChatLog(ChatLog):
@@ -22,11 +25,13 @@ class CarePathChatLog(ChatLog):
         """Takes the client over: `aclose` closes it. Raises ValueError: the base address is none."""
         self._address, self._timeout_s = f"{checked_base(base_url)}/chat-logs", timeout_s
         self._client = client
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     @override
     async def store(self, conversation: Conversation) -> None:
         try:
             async with (
+                self._turns,
                 asyncio.timeout(self._timeout_s),
                 self._client.stream("POST", self._address, json=payload(conversation)) as response,
             ):

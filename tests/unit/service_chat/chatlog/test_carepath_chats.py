@@ -1,5 +1,6 @@
 """The predecessor's chat log: its shape, its status, and nothing of its words in ours."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,9 +8,10 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from service_chat.chatlog.carepath import CarePathChatLog, payload
+from service_chat.chatlog.carepath import MOST_AT_ONCE, CarePathChatLog, payload
 from service_chat.chatlog.ports import Conversation
 from serving.errors import DependencyFailed
+from tests.unit.until import until
 
 pytestmark = pytest.mark.anyio
 
@@ -80,4 +82,26 @@ async def test_a_comment_has_no_place_there() -> None:
     chats = log(lambda _: httpx.Response(500))
     assert await chats.comment("c", "words") is False
     assert await chats.purge(TOLD.at) == 0
+    await chats.aclose()
+
+
+async def test_a_log_that_hangs_has_a_few_requests_to_hold_and_the_others_wait_for_their_turn() -> None:
+    """Hundreds of them that end together are a second in which nothing else is answered."""
+    open_now = most = 0
+    gate = asyncio.Event()
+
+    async def hanging(_: httpx.Request) -> httpx.Response:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await gate.wait()
+        open_now -= 1
+        return httpx.Response(201)
+
+    chats = CarePathChatLog("http://db.example/api/", 1.0, httpx.AsyncClient(transport=httpx.MockTransport(hanging)))
+    storing = [asyncio.create_task(chats.store(TOLD)) for _ in range(3 * MOST_AT_ONCE)]
+    await until(lambda: open_now == MOST_AT_ONCE)
+    gate.set()
+    await asyncio.gather(*storing)
+    assert most == MOST_AT_ONCE
     await chats.aclose()
