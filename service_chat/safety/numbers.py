@@ -43,7 +43,7 @@ _DEGREES_JA = re.compile(r"度(\d)分")
 _NUMERAL = re.compile(r"[一二两兩三四五六七八九十百]+")
 _NUMERALS: Final = {sign: value for value, sign in enumerate("一二三四五六七八九", start=1)} | {"两": 2, "兩": 2}
 _PRESSURE = re.compile(
-    r"(?<![\d/.])(\d{2,3})\s*(?:/|\\|over|sobre|por|sur|su|zu|auf|na|на|على|比)\s*(\d{2,3})(?![\d/])"
+    r"(?<![\d/.])(\d{2,3})\s*(?:/|\\|over|sobre|por|sur|su|zu|auf|by|on|na|на|على|比)\s*(\d{2,3})(?![\d/])"
 )
 _STOP = re.compile(r"[!?\n]|\.(?!\d)")
 _SAYS = re.compile(r"[^\d\s.,:;()-]")
