@@ -32,6 +32,9 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "pain_score": "0 to 10",
     "breaths_min": "a minute",
     "duration_min": "minutes",
+    "potassium": "mmol/l",
+    "sodium": "mmol/l",
+    "haemoglobin": "g/l",
 }
 #: Named groups of units: what one of them is in years, and in minutes.
 _YEARS: Final[Mapping[str, float]] = {"y": 1.0, "m": 1 / 12, "w": 7 / 365.25, "d": 1 / 365.25}
