@@ -20,7 +20,7 @@ from service_chat.services.context import Context
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Vocabulary
 from service_chat.services.record_answer import facts_of
-from service_chat.services.settled import Source, settle
+from service_chat.services.settled import Opinion, Source, settle
 from service_chat.services.spoken import ModelText, fixed_words_only, speak
 
 #: The notice that stands under every answer.
@@ -97,12 +97,15 @@ def compose(
     house: House,
     shown: Fitted | None = None,
     model: ModelAnswer | None = None,
+    opinion: Opinion | None = None,
 ) -> Composed:
     """`context`: None where the record could not be read; `shown`: what the model was told of record and question.
 
     `model`: None where none was asked, or what it wrote is not of the form. Without `shown` it has nothing to stand on.
+    `opinion`: what the model is held to, whose words these are; None: to the level among them. See `opinions`.
     """
-    settled = settle(floor, record_read=context is not None, model=model, up_to=house.model_up_to)
+    counts = opinion or Opinion(model.acuity if model is not None else None)
+    settled = settle(floor, record_read=context is not None, model=counts, up_to=house.model_up_to)
     spoken = speak(floor, settled.acuity, shown, model, house.vocabulary, house.languages)
     language, region, words = floor.language, house.region, house.words
     disposition = words.acuity(settled.acuity, language, region)

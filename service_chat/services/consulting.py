@@ -2,7 +2,7 @@
 
 Called by the triage use case when rules and record leave something to say. What the model writes has a form; what is
 not of the form counts as nothing, and the rules answer. Its words pass `live_text` while they are written and
-`composed` when they are whole.
+`composed` when they are whole. The level among them counts when the question is new, else the one before (`opinions`).
 """
 
 import time
@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from service_chat import events
-from service_chat.engines.protocol import Completion, Delta, FinishReason, Prefill, SamplingParams
+from service_chat.engines.protocol import Completion, Delta, FinishReason, ModelInfo, Prefill, SamplingParams
 from service_chat.errors import PromptTooLong
 from service_chat.safety.values import Floor
 from service_chat.services.answer_form import AnswerForm, Lengths, ModelAnswer, answer_form, read_answer
@@ -21,8 +21,10 @@ from service_chat.services.context import Context
 from service_chat.services.fitting import Budget, Fitted, fit, spans_of
 from service_chat.services.guard import Guard
 from service_chat.services.live_text import LiveText
+from service_chat.services.opinions import Consultation, Opinions
 from service_chat.services.prompts import answer_messages
 from service_chat.services.readiness import given_up
+from service_chat.services.settled import Opinion
 from service_chat.services.steps import Answer, Shown, Status, Text
 from serving.deadline import Deadline
 from serving.errors import DeadlineExceeded, NotReady
@@ -50,15 +52,17 @@ class Matter:
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What the model wrote, and what it had been shown."""
+    """What the model wrote, what it had been shown, and which one it is: by now another may have taken its place."""
 
     done: Completion
     fitted: Fitted
+    model: ModelInfo | None
 
 
 class Consulting:
     def __init__(self, lanes: Mapping[str, ChatLane], params: SamplingParams, guard: Guard) -> None:
         self._lanes, self._params, self._guard = lanes, params, guard
+        self._opinions = Opinions()
 
     async def steps(self, matter: Matter, deadline: Deadline) -> AsyncGenerator[Status | Text | Answer, None]:
         """Where it stands, what may be read of it, and an Answer, which is the last. Raises what a lane raises."""
@@ -92,15 +96,15 @@ class Consulting:
                 return
             assert told is not None  # the lane ends with it, or raises
             outcome |= _told_of(told.done)
-        yield self._answer(matter, lane, told, elapsed())
+        yield self._answer(matter, told, elapsed())
 
-    def _answer(self, matter: Matter, lane: ChatLane, told: _Told, took_ms: float) -> Answer:
-        done, fitted = told.done, told.fitted
+    def _answer(self, matter: Matter, told: _Told, took_ms: float) -> Answer:
+        done, fitted, model = told.done, told.fitted, told.model
         ids = [item.id for item in fitted.kept]
         ended = done.finish_reason is FinishReason.STOP
         said = read_answer(done.text, ids, whole=ended, lengths=self._lengths(matter.floor))
-        composed = self._guard.answer(matter.floor, matter.context, fitted, said)
-        model = lane.engine.status().model
+        opinion = self._opinion(matter, told, said)
+        composed = self._guard.answer(matter.floor, matter.context, fitted, said, opinion)
         return Answer(
             composed=composed,
             llm_mode=matter.mode,
@@ -111,6 +115,18 @@ class Consulting:
             completion=done,
             shown=Shown(len(fitted.kept), fitted.truncated),
         )
+
+    def _opinion(self, matter: Matter, told: _Told, said: ModelAnswer | None) -> Opinion:
+        """The one that counts. What was broken off is none, and makes none."""
+        opinion = Opinion(said.acuity if said is not None else None)
+        if told.done.finish_reason is FinishReason.CANCELLED:
+            return opinion
+        name, sha256 = (told.model.name, told.model.sha256) if told.model is not None else (None, None)
+        asked = Consultation(
+            *(matter.scope, matter.query, matter.floor, told.fitted, self._guard.version),
+            *(matter.mode, name, sha256, self._params),
+        )
+        return self._opinions.first(asked, opinion)
 
     async def _follow(
         self, lane: ChatLane, matter: Matter, deadline: Deadline
@@ -142,10 +158,13 @@ class Consulting:
         form = answer_form([item.id for item in fitted.kept], floor.acuity, lengths)
         messages = answer_messages(fitted, floor.acuity, floor.language)
         chat = Chat(messages, self._drawn(matter.mode, form), scope=matter.scope)
+        model: ModelInfo | None = None
         words: LiveText | None = None  # made when there is something to filter: many who ask never get so far
         writing = False
         async with aclosing(lane.stream(chat, deadline)) as stream:
             async for event in stream:
+                if model is None and not isinstance(event, Waiting):
+                    model = lane.engine.status().model
                 match event:
                     case Waiting(position=position, eta_s=eta_s):
                         yield Status("queued", position=position, eta_s=eta_s)
@@ -159,7 +178,7 @@ class Consulting:
                         if readable := words.feed(text):
                             yield Text(readable, tokens)
                     case Completion():
-                        yield _Told(event, fitted)
+                        yield _Told(event, fitted, model)
 
     def _lengths(self, floor: Floor) -> Lengths:
         return Lengths.within(self._params.max_tokens, floor.language)

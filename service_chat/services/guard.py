@@ -19,6 +19,7 @@ from service_chat.services.condition_names import condition_names
 from service_chat.services.context import Context
 from service_chat.services.fitting import Fitted
 from service_chat.services.grounding import Vocabulary
+from service_chat.services.settled import Opinion
 from service_chat.services.spoken import fixed_words_only
 
 
@@ -65,9 +66,10 @@ class Guard:
         context: Context | None = None,
         shown: Fitted | None = None,
         model: ModelAnswer | None = None,
+        opinion: Opinion | None = None,
     ) -> Composed:
         """See `compose`."""
-        return compose(floor, context=context, house=self.house, shown=shown, model=model)
+        return compose(floor, context=context, house=self.house, shown=shown, model=model, opinion=opinion)
 
     def notice(self, floor: Floor) -> str | None:
         """What must be said at once, in fixed words; None where no rule fired that is urgent or worse."""

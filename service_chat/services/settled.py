@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service_chat.safety.values import Acuity, Floor
-from service_chat.services.answer_form import ModelAnswer
 
 #: Whose opinion it is, where several agree the first: rules on the text, rules on text and record, a model, or what
 #: keeps it from being lower.
 Source = Literal["rules", "record", "model", "gate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """How urgent a model finds a question; None: there is no model, or what it wrote is not of the form."""
+
+    acuity: Acuity | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +31,11 @@ class Settled:
     gate: tuple[str, ...]
 
 
-def settle(floor: Floor, *, record_read: bool, model: ModelAnswer | None, up_to: Acuity) -> Settled:
-    """`model`: None where there is none, or what it wrote is not of the form; `up_to`: how far up it counts."""
+def settle(floor: Floor, *, record_read: bool, model: Opinion, up_to: Acuity) -> Settled:
+    """`up_to`: how far up the model's opinion counts."""
     gate = tuple(dict.fromkeys((*floor.gate, *_ours(floor, record_read, model))))
     held = Acuity.ROUTINE if gate else Acuity.INFORMATIONAL
-    raised = min(model.acuity, up_to) if model is not None else Acuity.INFORMATIONAL
+    raised = min(model.acuity, up_to) if model.acuity is not None else Acuity.INFORMATIONAL
     acuity = max(floor.acuity, held, raised)
     top = [flag for flag in floor.flags if flag.acuity == acuity]
     if top:
@@ -41,13 +47,13 @@ def settle(floor: Floor, *, record_read: bool, model: ModelAnswer | None, up_to:
     return Settled(acuity, source, gate)
 
 
-def _ours(floor: Floor, record_read: bool, model: ModelAnswer | None) -> Iterator[str]:
+def _ours(floor: Floor, record_read: bool, model: Opinion) -> Iterator[str]:
     """What the rules can not know: whether there was a record, and what became of the model."""
     if not record_read:
         yield "record_unread"
     if floor.acuity is not Acuity.SELF_CARE:
         return  # a question about the record needs no second opinion, and what is higher stays there without one
-    if model is None:
+    if model.acuity is None:
         yield "model_absent"
     elif model.acuity > Acuity.SELF_CARE:
         yield "model_disagreed"

@@ -21,6 +21,7 @@ from service_chat.services.fitting import Fitted, fit
 from service_chat.services.live_text import LiveText
 from service_chat.services.reassurance import makes_light
 from service_chat.services.sentences import sentences
+from service_chat.services.settled import Opinion
 from tests.fakes.answers import guard
 from tests.unit.service_chat.services.full_records import RECORD
 
@@ -92,6 +93,9 @@ emitted = st.one_of(
     whole_forms.map(lambda form: json.dumps(form)[:-1]),
 )
 
+#: What the model is held to, where it was asked the same before.
+befores = st.none() | st.builds(Opinion, st.none() | st.sampled_from(Acuity))
+
 
 @cache
 def heard(query: str, read: bool) -> tuple[Floor, Fitted]:
@@ -111,14 +115,14 @@ def test_the_questions_are_of_every_kind() -> None:
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(text=emitted, query=st.sampled_from(QUERIES), read=st.booleans(), whole=st.booleans())
-def test_nothing_that_a_model_emits_ever_lowers_what_the_rules_hold(
-    text: str, query: str, read: bool, whole: bool
+@given(text=emitted, query=st.sampled_from(QUERIES), read=st.booleans(), whole=st.booleans(), before=befores)
+def test_nothing_that_a_model_emits_or_emitted_before_ever_lowers_what_the_rules_hold(
+    text: str, query: str, read: bool, whole: bool, before: Opinion | None
 ) -> None:
     floor, shown = heard(query, read)
     context = CONTEXT if read else None
     said = read_answer(text, [item.id for item in shown.kept], whole=whole)
-    answer = guard().answer(floor, context, shown, said)
+    answer = guard().answer(floor, context, shown, said, before)
     alone = guard().answer(floor, context)
     assert answer.acuity >= floor.acuity
     if floor.acuity is not Acuity.SELF_CARE:  # where silence is itself a reason to be careful

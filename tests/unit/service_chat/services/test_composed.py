@@ -15,6 +15,7 @@ from service_chat.services.condition_names import condition_names
 from service_chat.services.context import Context, context_of
 from service_chat.services.fitting import fit
 from service_chat.services.grounding import Vocabulary
+from service_chat.services.settled import Opinion
 from tests.unit.service_chat.safety.small import packaged
 from tests.unit.service_chat.services.fixed_words import FixedWords
 from tests.unit.service_chat.services.full_records import RECORD
@@ -34,10 +35,11 @@ def composed(
     query: str = "I cut my finger.",
     house: House = HOUSE,
     read: bool = True,
+    before: Opinion | None = None,
 ) -> Composed:
     context = CONTEXT if read else None
     shown = fit(context or Context((), ()), query)
-    return compose(floor, context=context, shown=shown, model=model, house=house)
+    return compose(floor, context=context, shown=shown, model=model, opinion=before, house=house)
 
 
 def flagged(flag: RedFlag, **more: object) -> Floor:
@@ -62,6 +64,9 @@ answers = st.builds(
     st.lists(texts, max_size=4).map(tuple),
 )
 
+#: What a model is held to, where it was asked the same before.
+befores = st.none() | st.builds(Opinion, st.none() | st.sampled_from(Acuity))
+
 
 @st.composite
 def floors(draw: st.DrawFn) -> Floor:
@@ -78,12 +83,12 @@ def floors(draw: st.DrawFn) -> Floor:
 
 
 @settings(max_examples=EXAMPLES)
-@given(floor=floors(), model=st.none() | answers, read=st.booleans(), up_to=st.sampled_from(Acuity))
-def test_nothing_that_a_model_says_ever_lowers_the_acuity(
-    floor: Floor, model: ModelAnswer | None, read: bool, up_to: Acuity
+@given(floor=floors(), model=st.none() | answers, before=befores, read=st.booleans(), up_to=st.sampled_from(Acuity))
+def test_nothing_that_a_model_says_or_said_before_ever_lowers_the_acuity(
+    floor: Floor, model: ModelAnswer | None, before: Opinion | None, read: bool, up_to: Acuity
 ) -> None:
     house = replace(HOUSE, model_up_to=up_to)
-    result = composed(floor, model, house=house, read=read)
+    result = composed(floor, model, house=house, read=read, before=before)
     assert result.acuity >= floor.acuity
     assert result.red_flags == floor.flags
     if floor.acuity is not Acuity.SELF_CARE:  # where a model's silence is itself a reason to be careful
