@@ -34,6 +34,7 @@ QUANTITIES: Final[Mapping[str, str]] = {
     "duration_min": "minutes",
     "potassium": "mmol/l",
     "sodium": "mmol/l",
+    "inr": "ratio",
     "haemoglobin": "g/l",
 }
 #: Named groups of units: what one of them is in years, and in minutes.
@@ -46,7 +47,7 @@ _DEGREES_JA = re.compile(r"度(\d)分")
 _NUMERAL = re.compile(r"[一二两兩三四五六七八九十百]+")
 _NUMERALS: Final = {sign: value for value, sign in enumerate("一二三四五六七八九", start=1)} | {"两": 2, "兩": 2}
 _PRESSURE = re.compile(
-    r"(?<![\d/.])(\d{2,3})\s*(?:/|\\|over|sobre|por|sur|su|zu|auf|by|on|na|на|على|比)\s*(\d{2,3})(?![\d/])"
+    r"(?<![\d/.])(\d{2,3})\s*(?:/|\\|over|sobre|por|sur|su|zu|auf|on|by(?=\s*(?:\d\d|1[0-2]\d)\b)|na|на|على|比)\s*(\d{2,3})(?![\d/])"
 )
 _STOP = re.compile(r"[!?\n]|\.(?!\d)")
 _SAYS = re.compile(r"[^\d\s.,:;()-]")
