@@ -22,6 +22,9 @@ from service_chat.services.grounding import Vocabulary
 from service_chat.services.settled import Opinion
 from service_chat.services.spoken import fixed_words_only
 
+#: Words of many beginnings.
+_FIRST = "Since yesterday I have had a fever, my head hurts and I am sick; can I take my tablets?"
+
 
 class Guard:
     def __init__(self, rules: Ruleset, tables: Tables, house: House) -> None:
@@ -37,7 +40,10 @@ class Guard:
         tables = Tables.load()
         vocabulary = Vocabulary(tables.drugs, condition_names())
         rules = Ruleset.load((tables.check,))
-        return cls(rules, tables, House(Templates.load(), vocabulary, region, model_up_to, rules.languages))
+        guard = cls(rules, tables, House(Templates.load(), vocabulary, region, model_up_to, rules.languages))
+        # What a first question pays for, twenty milliseconds, is paid before there is one: it may be an emergency.
+        guard.of_text(guard.hear(_FIRST))
+        return guard
 
     @property
     def version(self) -> str:
