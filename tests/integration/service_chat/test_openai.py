@@ -293,7 +293,7 @@ def slow(endless_gguf: Path) -> dict[str, str]:
     return {
         "GGUF_PATH": str(endless_gguf),
         "GGUF_N_CTX": "8192",
-        "GGUF_MAX_TOKENS": "8000",
+        "GGUF_MAX_TOKENS": "7000",
         "GGUF_SLOTS": "1",
         "TRIAGE_QUEUE_MAXSIZE": "1",
     }
@@ -307,7 +307,7 @@ def busy_and_waiting(service: ServiceProcess) -> tuple[int, int]:
 def test_a_full_lane_is_too_many_requests_and_a_hang_up_makes_room(start: Start, endless_gguf: Path) -> None:
     with start(slow(endless_gguf)) as service, client_of(service) as client:
         service.until_ready()
-        endless = {"model": "default", "messages": HELLO, "stream": True, "ignore_eos": True, "max_tokens": 8000}
+        endless = {"model": "default", "messages": HELLO, "stream": True, "ignore_eos": True, "max_tokens": 7000}
 
         def hold(told: threading.Event, leave: threading.Event) -> None:
             url = f"{service.url}/v1/chat/completions"
@@ -339,7 +339,7 @@ def test_a_full_lane_is_too_many_requests_and_a_hang_up_makes_room(start: Start,
 def test_an_engine_that_dies_in_the_middle_is_an_error_of_the_stream(start: Start, endless_gguf: Path) -> None:
     with start(slow(endless_gguf)) as service, client_of(service) as client:
         service.until_ready()
-        stream = client.chat.completions.create(model="default", messages=HELLO, stream=True, max_tokens=8000)
+        stream = client.chat.completions.create(model="default", messages=HELLO, stream=True, max_tokens=7000)
         until_text(stream)
         # Of what the service started, the process that holds the model has the most memory.
         os.kill(max(descendants(service.process.pid), key=resident), signal.SIGKILL)
@@ -354,7 +354,7 @@ def test_a_stream_that_outlasts_the_grace_ends_with_an_error(start: Start, endle
     with start(settings) as service, client_of(service) as client:
         service.until_ready()
         stream = client.chat.completions.create(
-            model="default", messages=HELLO, stream=True, max_tokens=8000, extra_body={"ignore_eos": True}
+            model="default", messages=HELLO, stream=True, max_tokens=7000, extra_body={"ignore_eos": True}
         )
         until_text(stream)
         service.process.send_signal(signal.SIGTERM)
