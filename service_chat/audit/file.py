@@ -8,51 +8,48 @@ oldest together, when they are past their time, with a row that says so at the c
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from service_chat import events
 from service_chat.audit.chain import BEGIN, COLUMNS, Keys, Link
 from service_chat.audit.ports import Entry
-from serving.errors import DependencyFailed
+from serving.private_file import Tables, moment, open_private, writing
 
 SCHEMA_VERSION = 1
 RETENTION = "audit_retention"
 #: Rows that leave in one transaction: others wait for it.
 _AT_ONCE = 10_000
-#: How long another process may hold the file, in seconds.
-_BUSY_S = 5.0
 
 # The triggers stop code that has lost its way. Who means harm can drop them; for that there is the chain.
-_SCHEMA = f"""
-CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY, at TEXT NOT NULL, principal TEXT NOT NULL, patient_ref TEXT, action TEXT NOT NULL,
-    outcome TEXT NOT NULL, acuity TEXT, rules TEXT NOT NULL, trace_id TEXT, job_id TEXT, conversation_id TEXT,
-    detail TEXT NOT NULL, key_id TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER audit_rows_stay_as_they_are BEFORE UPDATE ON audit
-    BEGIN SELECT RAISE(ABORT, 'audit rows are not changed'); END;
-CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit WHEN OLD.seq > (
-    SELECT coalesce(max(CAST(detail AS INTEGER)), 0) FROM (
-        SELECT detail FROM audit WHERE action = '{RETENTION}' ORDER BY seq DESC LIMIT 1)
-) BEGIN SELECT RAISE(ABORT, 'audit rows leave by retention only'); END;
-CREATE INDEX audit_retentions ON audit (seq) WHERE action = '{RETENTION}';
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
+_TABLES = Tables(
+    what="audit file",
+    version=SCHEMA_VERSION,
+    statements=(
+        """CREATE TABLE audit (
+            seq INTEGER PRIMARY KEY, at TEXT NOT NULL, principal TEXT NOT NULL, patient_ref TEXT, action TEXT NOT NULL,
+            outcome TEXT NOT NULL, acuity TEXT, rules TEXT NOT NULL, trace_id TEXT, job_id TEXT, conversation_id TEXT,
+            detail TEXT NOT NULL, key_id TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL
+        ) STRICT""",
+        """CREATE TRIGGER audit_rows_stay_as_they_are BEFORE UPDATE ON audit
+            BEGIN SELECT RAISE(ABORT, 'audit rows are not changed'); END""",
+        f"""CREATE TRIGGER audit_rows_stay BEFORE DELETE ON audit WHEN OLD.seq > (
+            SELECT coalesce(max(CAST(detail AS INTEGER)), 0) FROM (
+                SELECT detail FROM audit WHERE action = '{RETENTION}' ORDER BY seq DESC LIMIT 1)
+        ) BEGIN SELECT RAISE(ABORT, 'audit rows leave by retention only'); END""",
+        f"CREATE INDEX audit_retentions ON audit (seq) WHERE action = '{RETENTION}'",
+    ),
+    pragmas=("synchronous = FULL",),
+    advice="move it away, and keep it",
+)
 _INSERT = f"INSERT INTO audit VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 
 
 def head_path(path: Path) -> Path:
     """Where the end of the chain is noted: a file that was cut is shorter than its note."""
     return path.with_name(f"{path.name}.head")
-
-
-def moment(at: datetime) -> str:
-    """UTC, in milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class AuditFile:
@@ -69,24 +66,11 @@ class AuditFile:
         Raises:
             DependencyFailed: It can not be made or opened, or another version wrote it.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-            try:
-                _prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
-        except (sqlite3.Error, OSError) as error:
-            raise DependencyFailed(
-                f"The audit file {path.name} can not be opened.", reason=type(error).__name__
-            ) from error
-        return cls(connection, path, keys)
+        return cls(open_private(path, _TABLES), path, keys)
 
     def append(self, entries: Sequence[Entry]) -> Link:
         """All of them or none; the end of the chain afterwards. Raises sqlite3.Error: none."""
-        with self._writing():
+        with writing(self._connection):
             end = self._end()
             for entry in entries:
                 end = self._add(entry, end)
@@ -106,7 +90,7 @@ class AuditFile:
         Raises:
             sqlite3.Error: Nothing was taken out.
         """
-        with self._writing():
+        with writing(self._connection):
             end = self._end()
             first = self._one("SELECT seq FROM audit ORDER BY seq LIMIT 1")
             young = self._one("SELECT seq FROM audit WHERE at >= ? ORDER BY seq LIMIT 1", moment(before))
@@ -121,18 +105,6 @@ class AuditFile:
 
     def close(self) -> None:
         self._connection.close()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        # IMMEDIATE: two processes that both read the end first would write one row twice.
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
 
     def _end(self) -> Link:
         found = self._one("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
@@ -166,7 +138,7 @@ class AuditFile:
                 with os.fdopen(handle, "w") as file:
                     file.write(f"{end}\n")
                 Path(building).replace(target)
-            except BaseException:
+            except BaseException:  # no half note is left beside the file, whatever stopped it
                 Path(building).unlink(missing_ok=True)
                 raise
         except OSError as error:
@@ -180,36 +152,3 @@ class AuditFile:
 def _writable(cell: str | None) -> str | None:
     """Half a surrogate pair is no text to SQLite: one odd name in a token must not stop the rows behind it."""
     return cell.encode("utf-8", "replace").decode() if cell is not None else None
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")  # who verifies for minutes must not keep who writes waiting
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA secure_delete = ON")  # what is dropped is gone from the pages too
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in _statements(_SCHEMA):
-                connection.execute(statement)
-            version = SCHEMA_VERSION
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    if version != SCHEMA_VERSION:
-        raise DependencyFailed(
-            f"The audit file has schema {version}, this release writes {SCHEMA_VERSION}; move it away, and keep it.",
-            found=version,
-            expected=SCHEMA_VERSION,
-        )
-
-
-def _statements(script: str) -> Iterator[str]:
-    """`executescript` would commit what was begun."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

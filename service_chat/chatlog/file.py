@@ -3,34 +3,37 @@
 `sqlite` writes through it on a confined thread, the commands by themselves. Every call blocks and raises sqlite3.Error.
 """
 
-import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 from service_chat.chatlog.ports import Conversation, Sealed, Sealer
-from serving.errors import DependencyFailed, NotFound
+from serving.errors import NotFound
+from serving.private_file import Tables, moment, open_private, writing
 
 SCHEMA_VERSION = 1
-_BUSY_S = 5.0
 #: Conversations that leave in one transaction: others wait for it.
 _AT_ONCE = 1_000
-_SCHEMA = (
-    """CREATE TABLE conversations (
-        id TEXT PRIMARY KEY, at TEXT NOT NULL, principal TEXT NOT NULL, patient_ref TEXT NOT NULL,
-        acuity TEXT NOT NULL, llm_mode TEXT NOT NULL, model TEXT, latency_ms REAL NOT NULL, trace_id TEXT
-    ) STRICT""",
-    """CREATE TABLE texts (
-        conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE, field TEXT NOT NULL,
-        key_id TEXT NOT NULL, nonce BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (conversation_id, field)
-    ) STRICT""",
-    "CREATE INDEX conversations_at ON conversations (at)",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+_TABLES = Tables(
+    what="chat log",
+    version=SCHEMA_VERSION,
+    statements=(
+        """CREATE TABLE conversations (
+            id TEXT PRIMARY KEY, at TEXT NOT NULL, principal TEXT NOT NULL, patient_ref TEXT NOT NULL,
+            acuity TEXT NOT NULL, llm_mode TEXT NOT NULL, model TEXT, latency_ms REAL NOT NULL, trace_id TEXT
+        ) STRICT""",
+        """CREATE TABLE texts (
+            conversation_id TEXT NOT NULL REFERENCES conversations (id) ON DELETE CASCADE, field TEXT NOT NULL,
+            key_id TEXT NOT NULL, nonce BLOB NOT NULL, sealed BLOB NOT NULL, PRIMARY KEY (conversation_id, field)
+        ) STRICT""",
+        "CREATE INDEX conversations_at ON conversations (at)",
+    ),
+    # A crash of the machine may lose the last conversations; the audit, which is the account of them, is synced.
+    pragmas=("synchronous = NORMAL", "foreign_keys = ON"),
 )
 _COLUMNS = ("id", "at", "principal", "patient_ref", "acuity", "llm_mode", "model", "latency_ms", "trace_id")
 
@@ -56,28 +59,15 @@ class ChatFile:
         Raises:
             DependencyFailed: It can not be made or opened, or another version wrote it.
         """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-            try:
-                _prepare(connection)
-            except BaseException:
-                connection.close()
-                raise
-        except (sqlite3.Error, OSError) as error:
-            raise DependencyFailed(
-                f"The chat log {path.name} can not be opened.", reason=type(error).__name__
-            ) from error
-        return cls(connection, sealer)
+        return cls(open_private(path, _TABLES), sealer)
 
     def store(self, told: Conversation) -> None:
         texts = {"patient_mrn": told.patient_mrn, "query": told.query, "response": told.response}
-        with self._writing():
+        with writing(self._connection):
             self._connection.execute(
                 f"INSERT INTO conversations VALUES ({', '.join('?' * len(_COLUMNS))})",
                 (
-                    *(told.id, _moment(told.at), told.principal, told.patient_ref, told.acuity, told.llm_mode),
+                    *(told.id, moment(told.at), told.principal, told.patient_ref, told.acuity, told.llm_mode),
                     *(told.model, told.latency_ms, told.trace_id),
                 ),
             )
@@ -88,7 +78,7 @@ class ChatFile:
         """Whether it is kept: not where no texts are, nor where there is no such conversation."""
         if self._sealer is None:
             return False
-        with self._writing():
+        with writing(self._connection):
             if not self._connection.execute("SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)).fetchone():
                 return False
             self._keep(conversation_id, f"comment-{secrets.token_hex(4)}", text)
@@ -118,10 +108,10 @@ class ChatFile:
         """Drops what is older; how many."""
         gone = 0
         while True:
-            with self._writing():
+            with writing(self._connection):
                 dropped = self._connection.execute(
                     "DELETE FROM conversations WHERE id IN (SELECT id FROM conversations WHERE at < ? LIMIT ?)",
-                    (_moment(before), _AT_ONCE),
+                    (moment(before), _AT_ONCE),
                 ).rowcount
             gone += dropped
             if dropped < _AT_ONCE:
@@ -141,43 +131,3 @@ class ChatFile:
         sealed = self._sealer.seal(text, conversation_id, name)
         row = (conversation_id, name, sealed.key_id, sealed.nonce, sealed.data)
         self._connection.execute("INSERT INTO texts VALUES (?, ?, ?, ?, ?)", row)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
-
-def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA journal_mode = WAL")
-    # A crash of the machine may lose the last conversations; the audit, which is the account of them, is synced.
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA secure_delete = ON")  # what is dropped is gone from the pages too
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            for statement in _SCHEMA:
-                connection.execute(statement)
-            version = SCHEMA_VERSION
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    if version != SCHEMA_VERSION:
-        raise DependencyFailed(
-            f"The chat log has schema {version}, this release writes {SCHEMA_VERSION}; move the file away.",
-            found=version,
-            expected=SCHEMA_VERSION,
-        )
-
-
-def _moment(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
