@@ -5,8 +5,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.integration.browser import chromium
 from tests.integration.processes import ServiceProcess, running
+from tests.integration.service_chat.page_talk import Talk, visit, window
 from tests.models.tiny_gguf import build_tiny_gguf, form_of
 
 Start = Callable[[Mapping[str, str]], AbstractContextManager[ServiceProcess]]
@@ -44,3 +47,22 @@ def service(scripted_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     with running(("service_chat",), "CHAT_API_PORT", tmp_path_factory.mktemp("chat"), settings) as process:
         process.until_ready()
         yield process
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """For the tests of the page: a module's own, since Playwright's loop must be gone before anyio's tests."""
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def place(browser: Browser, service: ServiceProcess) -> Iterator[Talk]:
+    with window(browser, service.url) as found:
+        yield found
+
+
+@pytest.fixture
+def talk(place: Talk) -> Iterator[Talk]:
+    with visit(place) as found:
+        yield found

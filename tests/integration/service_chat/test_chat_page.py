@@ -1,33 +1,13 @@
 """The page at `/` as people use it: in a real browser, on a real service that answers at once."""
 
 import json
-from collections.abc import Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.integration.browser import chromium
 from tests.integration.processes import ServiceProcess
-from tests.integration.service_chat.page_talk import Talk, visit, window
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def place(browser: Browser, service: ServiceProcess) -> Iterator[Talk]:
-    with window(browser, service.url) as found:
-        yield found
-
-
-@pytest.fixture
-def talk(place: Talk) -> Iterator[Talk]:
-    with visit(place) as found:
-        yield found
+from tests.integration.service_chat.page_talk import Talk
 
 
 def test_a_made_up_patient_is_picked_and_another_number_can_be_entered(talk: Talk, service: ServiceProcess) -> None:

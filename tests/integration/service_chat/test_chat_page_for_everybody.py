@@ -1,13 +1,11 @@
 """Every state of the page as axe sees it, in light and dark, at 200 % and 400 %, and with nothing that moves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.integration.browser import chromium
-from tests.integration.processes import ServiceProcess
 from tests.integration.service_chat.page_talk import (
     ACCEPTED,
     ACUITY,
@@ -18,29 +16,9 @@ from tests.integration.service_chat.page_talk import (
     flag,
     overflows,
     problem,
-    visit,
-    window,
 )
 
 QUESTION = "Is it bad?"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def place(browser: Browser, service: ServiceProcess) -> Iterator[Talk]:
-    with window(browser, service.url) as found:
-        yield found
-
-
-@pytest.fixture
-def talk(place: Talk) -> Iterator[Talk]:
-    with visit(place) as found:
-        yield found
 
 
 def broken(talk: Talk) -> None:

@@ -1,14 +1,12 @@
 """What the page makes of answers and refusals that take more than one service to get: each state, and axe on all."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 
-from tests.integration.browser import chromium
-from tests.integration.processes import ServiceProcess
 from tests.integration.service_chat.page_talk import (
     ACCEPTED,
     ACUITY,
@@ -18,30 +16,10 @@ from tests.integration.service_chat.page_talk import (
     Talk,
     flag,
     problem,
-    visit,
-    window,
 )
 
 BUSY = problem(429, "queue_full", "Server busy, try again.", retry_after_s=2)
 QUESTION = "Is it bad?"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def place(browser: Browser, service: ServiceProcess) -> Iterator[Talk]:
-    with window(browser, service.url) as found:
-        yield found
-
-
-@pytest.fixture
-def talk(place: Talk) -> Iterator[Talk]:
-    with visit(place) as found:
-        yield found
 
 
 def test_items_of_the_record_that_an_answer_rests_on_open_to_text_day_and_source(talk: Talk) -> None:

@@ -11,19 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Route, expect
 
-from tests.integration.browser import chromium
 from tests.integration.processes import ServiceProcess, eventually, running
 from tests.integration.service_chat.cut_line import Line, line_to
 from tests.integration.service_chat.page_talk import Talk, visit, window
 
 ASKED = {"patient_mrn": "P000018", "query": "What is my blood pressure?"}
 LENGTHY = {"GGUF_N_CTX": "8192", "GGUF_MAX_TOKENS": "4000", "GGUF_SLOTS": "1"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +37,6 @@ def line(slow: ServiceProcess) -> Iterator[Line]:
 @pytest.fixture(scope="module")
 def place(browser: Browser, line: Line) -> Iterator[Talk]:
     with window(browser, line.url) as found:
-        yield found
-
-
-@pytest.fixture
-def talk(place: Talk) -> Iterator[Talk]:
-    with visit(place) as found:
         yield found
 
 
