@@ -98,7 +98,7 @@ class Conversations:
     async def _comment(self, conversation_id: str, text: str) -> bool:
         try:
             return await self.log.comment(conversation_id, text)
-        except Exception as error:
+        except Exception as error:  # as above: it is counted and told, and nobody waits for it
             self._failed(error)
             return False
 

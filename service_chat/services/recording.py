@@ -94,7 +94,7 @@ class Recording:
             raise
         except (asyncio.CancelledError, GeneratorExit):
             raise
-        except Exception:
+        except Exception:  # raised again: how it ended is written down here, and no more
             if course.answer is None:
                 course.outcome = SluiceError.code
             raise
@@ -172,7 +172,7 @@ class ChatRecording:
             raise
         except (asyncio.CancelledError, GeneratorExit):
             raise
-        except Exception:
+        except Exception:  # raised again: how it ended is written down here, and no more
             outcome = SluiceError.code
             raise
         finally:
