@@ -21,11 +21,22 @@
     DependencyFailed
     └── BundleRefused           the files are not a bundle this version may serve
         └── GoldenMismatch      the files are whole, yet the forecasts differ from those the trainer recorded
+    DependencyFailed
+    ├── BrokerUnavailable       the broker did not answer as agreed; the same may work later
+    ├── CommitRefused           the group has gone on without us: nothing more may be committed for these partitions
+    └── StoreUnavailable        the object store did not answer; the same may work later
+    NotFound
+    └── ObjectMissing           `bucket` and `key`
+    InvalidInput
+    ├── ObjectRefused           a bucket or a key that is not allowed, or that can not be one
+    ├── ObjectTooLarge          `size` and `at_most`
+    ├── ObjectChanged           it is another version by now
+    └── MessageTooLarge         the broker takes no message of that size
 
 `forecasting` and `bundles` raise them; `routers` and `claims` translate them. Codes are stable.
 """
 
-from serving.errors import DependencyFailed, InvalidInput, WorkFailed
+from serving.errors import DependencyFailed, InvalidInput, NotFound, WorkFailed
 
 
 class MalformedRequest(InvalidInput):
@@ -126,3 +137,43 @@ class BundleRefused(DependencyFailed):
 class GoldenMismatch(BundleRefused):
     code = "golden_mismatch"
     default_message = "The bundle does not forecast what its trainer recorded."
+
+
+class BrokerUnavailable(DependencyFailed):
+    code = "broker_unavailable"
+    default_message = "The broker did not answer; try again later."
+
+
+class CommitRefused(DependencyFailed):
+    code = "commit_refused"
+    default_message = "These partitions belong to another member of the group by now."
+
+
+class StoreUnavailable(DependencyFailed):
+    code = "store_unavailable"
+    default_message = "The object store did not answer; try again later."
+
+
+class ObjectMissing(NotFound):
+    code = "object_missing"
+    default_message = "There is no such object."
+
+
+class ObjectRefused(InvalidInput):
+    code = "object_refused"
+    default_message = "This bucket or key may not be asked for."
+
+
+class ObjectTooLarge(InvalidInput):
+    code = "object_too_large"
+    default_message = "The object is larger than this service takes."
+
+
+class ObjectChanged(InvalidInput):
+    code = "object_changed"
+    default_message = "The object has changed since it was looked at."
+
+
+class MessageTooLarge(InvalidInput):
+    code = "message_too_large"
+    default_message = "The broker takes no message of this size."
