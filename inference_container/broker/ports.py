@@ -108,7 +108,7 @@ class Producer(Protocol):
         headers: Headers = (),
         timestamp_ms: int | None = None,
     ) -> "Future[Sent]":
-        """Does not wait. The future fails with `BrokerUnavailable` or `MessageTooLarge`. Equal keys, equal partition."""
+        """Does not wait; the future fails with `BrokerUnavailable` or `MessageTooLarge`. Equal key, equal partition."""
 
     def flush(self, wait_s: float) -> None:
         """Until all that was sent is acknowledged or has failed.
