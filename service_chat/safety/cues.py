@@ -19,7 +19,7 @@ CUES: Final = (
 )  # fmt: skip
 GRAMMAR: Final = (
     "or", "restart", "stop", "current", "now", "undo", "auxiliary", "light", "ever", "compare", "relative", "was",
-    "ago", "aged", "goes_on", "inherited", "formerly", "dated", "compound",
+    "ago", "aged", "goes_on", "inherited", "formerly", "dated", "settled", "compound",
 )  # fmt: skip
 
 

@@ -87,6 +87,27 @@ def normalise(original: str) -> tuple[str, list[int] | None]:
     return "".join(out), origin
 
 
+#: Signs written for letters: `k!ll`, `h@rm`, `$uicide`. "Oh!my" is none, nor is an address with its domain.
+_SIGN = re.compile(
+    r"(?<![a-z0-9])(?!(?:oh|ok|hi|no|yo|ah|ow|so|it|me|us|up|eh|go)!)(?:[a-z0-9]{1,2}(?P<i>!)(?=[a-z][a-z!])"
+    r"|[b-df-hj-np-tv-z](?P<i1>!)(?=[a-z]))"
+    r"|(?<=[a-z0-9])(?P<a>@)(?=[a-z]+(?![a-z0-9-]*\.[a-z]))"
+    r"|(?<![a-z0-9])(?P<s>\$)(?=[a-z]{3})"
+)
+_SIGNS = "!@$"
+
+
+def undisguise(folded: str) -> str:
+    """Folded text with letters where signs were written for them inside a word; as long as before."""
+    if not any(sign in folded for sign in _SIGNS):
+        return folded
+    letters = list(folded)
+    for found in _SIGN.finditer(folded):
+        letter = found.lastgroup or ""
+        letters[found.start(letter)] = letter[0]
+    return "".join(letters)
+
+
 def fold(text: str) -> str:
     """A word of our own data as `read` would compare it."""
     if text.isascii():

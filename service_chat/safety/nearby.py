@@ -32,6 +32,10 @@ class Nearby:
         for cue in cues:
             if text.sentences[cue.first] == text.sentences[cue.last]:  # else the next line could complete a denial
                 by_kind[cue.payload].append(cue)
+        well = {word for cue in by_kind["settled"] for word in range(cue.first, cue.last + 1)}
+        if well:  # "I'm 40 now": this now says nothing of what was at seventeen
+            for kind in ("current", "now"):
+                by_kind[kind] = [cue for cue in by_kind[kind] if not well.issuperset(cue.words)]
         undone: set[int] = set()
         quiet = {
             word for kind in ("negation_never", "denial_reported") for cue in by_kind[kind]

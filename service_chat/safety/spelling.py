@@ -23,6 +23,12 @@ _SWAP = 4  #: letters from which two neighbours may be swapped: "pian"
 _DRAWL = re.compile(r"(.)\1{2,}")
 _FIGURES = str.maketrans("013457", "oieast")
 _FIGURES_L = str.maketrans("013457", "oleast")
+#: Figures that begin a word and are figures: an ordinal, an hour, a dose. "3nd" is none, and means "end".
+_MEASURE = re.compile(
+    r"\d*1st|\d*2nd|\d*3rd|\d+th|\d+(?:[a-z]|am|pm|mg|ml|mcg|kg|lbs?|cm|mm|km|ft|oz|iu|hrs?|mins?|secs?|yo|yrs?|mo|mths?|wks?"
+    r"|days?|weeks?|months?|years?|hours?|units?|pts?|mmol|mmhg|bpm|up|kids?)"
+)
+_WORDS_OF_FIGURES = frozenset({"1t", "1n", "1f"})
 #: No umlaut: "neue", "blaue", "quer".
 _UMLAUT = re.compile(r"([ao])e|(?<![aeq])(u)e")
 
@@ -147,7 +153,9 @@ class Spelling:
         if _DRAWL.search(word):
             yield _DRAWL.sub(r"\1", word)
             yield _DRAWL.sub(r"\1\1", word)
-        if not word.isalpha() and not word.isdigit() and word.isascii() and not word[0].isdigit():
+        if word.isalpha() or word.isdigit() or not word.isascii():
+            return
+        if not word[0].isdigit() or word in _WORDS_OF_FIGURES or not _MEASURE.fullmatch(word):
             yield word.translate(_FIGURES)
             yield word.translate(_FIGURES_L)
 

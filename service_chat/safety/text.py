@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service_chat.safety.folding import fold, normalise, plain
+from service_chat.safety.folding import fold, normalise, plain, undisguise
 
 #: Written one sign a word, without spaces: Han, kana. Each sign is a word here, so one matcher serves every script.
 CJK = "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002ffff"
@@ -27,8 +27,11 @@ _MARKED = "\u0900-\u0963\u0966-\u0fff\u1000-\u109f\u1780-\u17ff"
 _LETTER = rf"[^\W_{CJK}{_MARKED}]"
 #: Elided articles and pronouns stand alone, so that "l'estomac" is found by "estomac".
 _ELIDED = r"(?:l|d|j|n|s|c|m|t|qu|un|all|dell|nell|sull|dall|quest|dov|cos)'(?=\w)"
+#: One word with its letters apart, "s u i c i d e" or "k-i-l-l": with spaces five or more, since fewer may be initials.
+_APART = r"(?<![^\s(\"'])[a-z](?:(?:[.*_-][a-z]){3,}|(?: [a-z]){4,})(?![a-z0-9'])"
+_BETWEEN = re.compile(r"[ .*_-]")
 _SCAN = re.compile(
-    rf"([{CJK}]|[{_MARKED}]+|{_ELIDED}|{_LETTER}+(?:'{_LETTER}+)*)|(\n|\.+|[!?;:,()\[\]\u2014\u3001|]|\s--?\s)"
+    rf"({_APART}|[{CJK}]|[{_MARKED}]+|{_ELIDED}|{_LETTER}+(?:'{_LETTER}+)*)|(\n|\.+|[!?;:,()\[\]\u2014\u3001|]|\s--?\s)"
 )
 
 #: Words of chat templates. Other text in angle brackets stays, since a symptom may stand there.
@@ -108,6 +111,7 @@ def read(original: str) -> Text:
     if "<" in normal or "[" in normal:
         replaced = _CONTROL.sub(lambda found: " " * len(found.group()), normal)
         tokens, normal = replaced != normal, replaced
+    normal = undisguise(normal)
     words: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -120,7 +124,8 @@ def read(original: str) -> Text:
     for found in _SCAN.finditer(normal):
         mark = found.group(2)
         if mark is None:
-            words.append(found.group(1))
+            word = found.group(1)
+            words.append(word if word[1:2].isalpha() or len(word) == 1 else _BETWEEN.sub("", word))
             starts.append(found.start())
             ends.append(found.end())
             clauses.append(clause)
