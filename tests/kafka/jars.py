@@ -45,13 +45,15 @@ def _fetch(folder: Path, say: Callable[[str], None]) -> None:
     part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
     copy = [maven, "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={part}"]
     try:
-        subprocess.run(
-            [*copy, "-DincludeScope=runtime"], check=True, capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S
+        done = subprocess.run(
+            [*copy, "-DincludeScope=runtime"], capture_output=True, text=True, timeout=_FETCH_TIMEOUT_S, check=False
         )
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as failure:
+    except subprocess.TimeoutExpired as failure:
         shutil.rmtree(part, ignore_errors=True)
-        told = f"{failure.stdout or ''}{failure.stderr or ''}"[-500:]
-        raise NoKafka(f"no Kafka: Maven could not fetch it: {told}") from failure
+        raise NoKafka(f"no Kafka: Maven did not fetch it in {_FETCH_TIMEOUT_S} s") from failure
+    if done.returncode != 0:
+        shutil.rmtree(part, ignore_errors=True)
+        raise NoKafka(f"no Kafka: Maven could not fetch it: {(done.stdout + done.stderr)[-500:]}")
     try:
         part.rename(folder)
     except OSError:  # another run was quicker
