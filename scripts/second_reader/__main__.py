@@ -1,48 +1,49 @@
-"""`python -m scripts.second_reader --vignettes FOLDER`: trains on the messages and judges beside the rules.
+"""`python -m scripts.second_reader [--vignettes FOLDER] [--write]`: trains on the messages and judges beside the rules.
 
 Prints, for thresholds from low to high, how many of the emergencies that the rules answer too low it would catch, and
-how many texts it would lift above what they may be at most. Judge by vignettes that nothing was tuned on.
+how many texts it would lift above what they may be at most. Judge by vignettes that nothing was tuned on. `--write`
+makes what was learned the service's own.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.evaluation.vignettes import FOLDER, load
-from scripts.second_reader.model import Reader
-from service_chat.safety.values import Acuity
-from service_chat.services.guard import Guard
+from scripts.second_reader.corpus import digest, messages, read_by
+from scripts.second_reader.export import write
+from scripts.second_reader.naming import Naming
+from scripts.second_reader.urgency import Urgency
+from service_chat import safety
+from service_chat.safety.assess import Ruleset
+from service_chat.safety.second_reader import seen
+from service_chat.safety.values import Acuity, Flag
 
-MESSAGES = Path(__file__).parent / "messages"
-THRESHOLDS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
-
-
-def messages(folder: Path, language: str = "en") -> tuple[list[str], list[bool]]:
-    """Texts, and whether each is an emergency."""
-    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
-    told = [each for each in map(json.loads, lines) if each["language"] == language]
-    return [each["text"] for each in told], [str(each["least"]).startswith("emergency") for each in told]
+DATA = Path(safety.__file__).parent / "data"
+THRESHOLDS = (-2.0, -1.5, -1.2, -1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.5, 1.0)
 
 
-def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m scripts.second_reader", description="Train and judge the reader.")
-    parser.add_argument("--vignettes", type=Path, default=FOLDER, metavar="FOLDER", help="to judge by")
-    parser.add_argument("--epochs", type=int, default=12)
-    given = parser.parse_args(arguments)
-    reader = Reader()
-    reader.learn(*messages(MESSAGES), given.epochs)
-    guard, today = Guard.load("US", Acuity.ROUTINE), datetime.now(UTC).date()
-    judged = [each for each in load(given.vignettes) if each.language == "en"]
-    scores = reader.scores([each.text for each in judged])
-    floors = [guard.of_record(guard.hear(each.text), each.record(today)).acuity for each in judged]
-    rows = list(zip(judged, scores, floors, strict=True))
+def trained(ruleset: Ruleset, seed: int = 0) -> tuple[Urgency, Naming]:
+    """Two minutes, most of them for reading."""
+    read = read_by(ruleset, messages())
+    urgency, naming = Urgency(), Naming(tuple(Flag))
+    urgency.learn([each.words for each in read], [each.rules for each in read], [each.emergency for each in read], seed)
+    told = [each for each in read if each.message.dangers]
+    naming.learn([each.words for each in told], [each.message.dangers for each in told], seed)
+    return urgency, naming
+
+
+def judge(ruleset: Ruleset, urgency: Urgency, folder: Path) -> None:
+    judged = load(folder)
+    told = [ruleset.explain(each.text) for each in judged]
+    scores = urgency.scores([seen(each.findings) for each in told])
+    by_rules = [max([Acuity.INFORMATIONAL, *(fired.rule.acuity for fired in each.fired)]) for each in told]
+    rows = list(zip(judged, scores, by_rules, strict=True))
     missed = [score for each, score, floor in rows if each.emergency and floor < Acuity.EMERGENCY]
     low = [score for each, score, floor in rows if each.emergency and floor < Acuity.URGENT]
     capped = [(each.acuity_max, score, floor) for each, score, floor in rows if each.acuity_max is not None]
-    print(f"{len(judged)} texts; emergencies missed by the rules: {len(missed)}, below urgent: {len(low)}")
+    print(f"{len(judged)} texts; by rules and text alone {len(missed)} emergencies missed, {len(low)} below urgent")
     for bar in THRESHOLDS:
         over = {
             level: sum(score > bar and floor <= most < level for most, score, floor in capped)
@@ -52,6 +53,20 @@ def main(arguments: Sequence[str]) -> int:
             f"{bar:5.1f}: catches {sum(score > bar for score in missed)} and {sum(score > bar for score in low)}; "
             f"lifts {over[Acuity.EMERGENCY]} too high as emergency, {over[Acuity.URGENT]} as urgent, of {len(capped)}"
         )
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.second_reader", description="Train and judge the reader.")
+    parser.add_argument("--vignettes", type=Path, default=FOLDER, metavar="FOLDER", help="to judge by")
+    parser.add_argument("--write", action="store_true", help="make it the service's reader")
+    parser.add_argument("--urgent", type=float, default=-1.5, metavar="SCORE", help="from which on a text is urgent")
+    parser.add_argument("--emergency", type=float, default=-1.2, metavar="SCORE", help="from which on an emergency")
+    given = parser.parse_args(arguments)
+    ruleset = Ruleset.read([])  # which reads without weights too, should there be none
+    urgency, naming = trained(ruleset)
+    judge(ruleset, urgency, given.vignettes)
+    if given.write:
+        write(DATA, urgency, naming, given.urgent, given.emergency, digest())
     return 0
 
 

@@ -8,6 +8,7 @@ the model is in. The rooms are entered once each, in this order:
     lexicon   what is named (with `spelling`)
     assertion what is said of it
     numbers   what is measured
+    second_reader  what the whole reads like
     rules     what that means (with `expressions`), and the checks of the record
     gate      what keeps a harmless answer from being given
 
@@ -33,10 +34,12 @@ from service_chat.safety.orders import Orders, read_orders
 from service_chat.safety.packaged import Packaged, all_of_it_stays, refuse
 from service_chat.safety.questions import asked
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
+from service_chat.safety.second_reader import RULE as READER_RULE
+from service_chat.safety.second_reader import SecondReader, Suspicion
 from service_chat.safety.spelling import Speller, Spelling, read_speller
 from service_chat.safety.templates import ENGLISH, Templates
 from service_chat.safety.text import Text, read
-from service_chat.safety.values import Acuity, Floor, Notice, RecordFacts, RedFlag
+from service_chat.safety.values import Acuity, Flag, Floor, Notice, RecordFacts, RedFlag
 
 #: What another room adds to the rules: red flags from findings and record, and codes for the gate.
 Check = Callable[[Findings, RecordFacts], "Checked"]
@@ -62,6 +65,7 @@ class Heard:
     findings: Findings
     spoken: Spoken
     bearing: gate.Bearing
+    suspicion: Suspicion | None  #: what it reads like, whatever rules say
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Explained:
     fired: tuple[Fired, ...]
     nearly: tuple[Rule, ...]
     spoken: Spoken
+    suspicion: Suspicion | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,9 @@ class Ruleset:
     numbers: Numbers
     rules: Rules
     orders: Orders
+    reader: SecondReader
     checks: tuple[Check, ...] = ()
-    #: What flags are called, by language; rules say it in English, and more closely.
+    #: What flags are called, by language; rules say it in English more closely.
     flag_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
@@ -117,8 +123,9 @@ class Ruleset:
         words = Templates.read(data, [])
         rules = read_rules(data, concepts, words.questions, problems)
         orders = read_orders(data, problems)
-        names = {language: named for language, named in words.flags.items() if language != ENGLISH}
-        return cls(data.version, languages, lexicon, cues, speller, numbers, rules, orders, tuple(checks), names)
+        reader = SecondReader.read(data, problems)
+        parts = (languages, lexicon, cues, speller, numbers, rules, orders, reader, tuple(checks), words.flags)
+        return cls(data.version, *parts)
 
     def assess(self, text: str, facts: RecordFacts | None = None) -> Floor:
         """The floor of a text. Never raises, whatever the text; a few milliseconds for 8,000 characters."""
@@ -138,9 +145,8 @@ class Ruleset:
         spoken = self.languages.tell(words, language)
         findings = self._find(words, spoken)
         known = familiar(words, spoken, self.languages, self.lexicon.matcher, self.speller)
-        return Heard(
-            findings, spoken, gate.bearing(findings, spoken, known, self.lexicon.concepts, self.speller.is_meant)
-        )
+        bearing = gate.bearing(findings, spoken, known, self.lexicon.concepts, self.speller.is_meant)
+        return Heard(findings, spoken, bearing, self.reader.look(findings))
 
     def may_rise(self, heard: Heard) -> bool:
         """Whether some record could make an emergency of it, by a rule; `checks` are not asked."""
@@ -156,8 +162,10 @@ class Ruleset:
         codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
         flags = [flag for each in fired if (flag := each.red_flag(findings)) is not None]
         flags += [flag for check in checked for flag in check.flags]
-        if names := self.flag_names.get(heard.spoken.language):
+        if (names := self.flag_names.get(heard.spoken.language)) and heard.spoken.language != ENGLISH:
             flags = [replace(flag, label=names.get(flag.flag, flag.label)) for flag in flags]
+        if heard.suspicion is not None:
+            flags.append(self._suspected(heard, heard.suspicion, [flag.flag for flag in flags]))
         acuity = max(
             [gate.least(codes, bearing)] + [each.rule.acuity for each in fired] + [flag.acuity for flag in flags]
         )
@@ -169,13 +177,25 @@ class Ruleset:
             gate=codes,
             questions=tuple(asked(findings, known, fired, nearly, codes, acuity))[:_MOST_QUESTIONS],
         )
-        return Explained(floor, findings, tuple(fired), tuple(nearly), heard.spoken)
+        return Explained(floor, findings, tuple(fired), tuple(nearly), heard.spoken, heard.suspicion)
 
     def _find(self, text: Text, spoken: Spoken) -> Findings:
         spelling = Spelling(self.speller, frozenset().union(*spoken.voices))
         matches = self.lexicon.find(text, spoken, spelling.forms)
         hits = judge(text, matches, self.cues, spoken.voices)
         return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
+
+    def _suspected(self, heard: Heard, suspicion: Suspicion, named: Sequence[Flag]) -> RedFlag:
+        danger = suspicion.danger(named)
+        names = self.flag_names.get(heard.spoken.language) or self.flag_names.get(ENGLISH, {})
+        return RedFlag(
+            flag=danger,
+            acuity=suspicion.acuity,
+            rule=READER_RULE,
+            label=names.get(danger, danger.value),
+            evidence=(heard.findings.text.quote_words(suspicion.first, suspicion.last),),
+            source=self.rules.source_of(danger),
+        )
 
     def _notices(self, findings: Findings, foreign: bool) -> Iterable[Notice]:
         named = {hit.concept for hit in findings.hits}

@@ -58,12 +58,7 @@ class Packaged:
         """One file's table; empty, with a problem noted, when it is absent or no TOML."""
         if path in self._known:
             return self._known[path]
-        try:
-            content = (self._root / path).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            problems.append(f"{path}: there is no such file")
-            return {}
-        self._digests[path] = hashlib.sha256(content).hexdigest()
+        content = self.read_bytes(path, problems)
         try:
             text = content.decode("utf-8")
             plain = _plain_lists(text)
@@ -74,6 +69,16 @@ class Packaged:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
             problems.append(f"{path}: {wrong}")
             return {}
+
+    def read_bytes(self, path: str, problems: list[str]) -> bytes:
+        """One file as it is; empty, with a problem noted, when it is absent."""
+        try:
+            content = (self._root / path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            problems.append(f"{path}: there is no such file")
+            return b""
+        self._digests[path] = hashlib.sha256(content).hexdigest()
+        return content
 
     @property
     def version(self) -> str:

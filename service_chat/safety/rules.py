@@ -18,7 +18,7 @@ How near: only the concepts of `when` have to stand together. Numbers and the re
 sentence that was wrapped over lines without a full stop is one sentence here.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -91,6 +91,11 @@ class Rules:
         for at, rule in enumerate(self.rules):
             for concept in rule.concepts:
                 self._naming[concept].add(at)
+
+    def source_of(self, flag: Flag) -> str:
+        """The public page that most of this flag's rules rest on; empty where it has none."""
+        pages = Counter(rule.source for rule in self.rules if rule.flag is flag)
+        return pages.most_common(1)[0][0] if pages else ""
 
     def fired(self, findings: Findings, facts: RecordFacts) -> tuple[list[Fired], list[Rule]]:
         """The rules that hold, in the order of the files, and those with questions that miss one part only."""

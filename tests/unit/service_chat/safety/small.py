@@ -182,7 +182,21 @@ after = '[ -]*(?:(?P<y>years?)|(?P<m>months?))[ -]old'
     "cues/es.toml": SPANISH_CUES,
     "rules/all.toml": RULES,
     "templates/en.toml": TEMPLATES,
+    "second_reader.toml": """
+[reading]
+unit = 1.0
+lengths = [1, 2, 4]
+bars = [-1.0, -1.0, -1.0]
+urgent = 0.0
+emergency = 1.0
+[naming]
+unit = 1.0
+dangers = ["self_harm", "cardiac"]
+biases = [0.5, 0.0]
+""",
 }
+#: A reader that has learned nothing, and so suspects nothing.
+UNLEARNED: Mapping[str, bytes] = {"second_reader.bin": bytes(64), "second_reader_dangers.bin": bytes(2 * 64)}
 
 
 def data_in(folder: Path, **changes: str) -> Packaged:
@@ -191,6 +205,8 @@ def data_in(folder: Path, **changes: str) -> Packaged:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8")
+    for name, weights in UNLEARNED.items():
+        (folder / name).write_bytes(weights)
     return Packaged(folder)
 
 
