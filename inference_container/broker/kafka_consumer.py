@@ -86,7 +86,18 @@ class KafkaConsumer(Consumer):
             )
         self._made = made
         self._bridge = Bridge(self._on_change, f"poll-{membership.group}")
-        self._inner.subscribe(topics=list(membership.topics), listener=self._bridge.listener(made.loop))
+        try:
+            self._subscribe(membership.topics, connection.connect_timeout_s)
+        except Exception as failure:
+            made.end()
+            self._bridge.close()
+            raise translated(failure) from failure
+
+    def _subscribe(self, topics: Sequence[str], timeout_s: float) -> None:
+        self._inner.subscribe(topics=list(topics), listener=self._bridge.listener(self._made.loop))
+        # The client asks about its topics when it subscribes, unless it is just then asking about none: that answer
+        # counts as this one's, and the member is assigned nothing until the next look, half a minute later.
+        self._bridge.drive(lambda: [self._inner.partitions_for_topic(topic) for topic in topics], timeout_s)
 
     @override
     def poll(self, most: int, wait_s: float) -> Sequence[Record]:

@@ -9,7 +9,7 @@ heartbeats go on, and the answer itself may commit and ask what is committed, wi
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Literal, Protocol, TypeVar
 
 from kafka.consumer.subscription_state import (  # type: ignore[import-untyped]  # ships no types
@@ -19,6 +19,7 @@ from kafka.future import Future as LoopFuture  # type: ignore[import-untyped]  #
 from typing_extensions import override
 
 from inference_container.broker.ports import Partition
+from inference_container.errors import BrokerUnavailable
 
 Change = Literal["assigned", "revoked", "lost"]
 Answer = Callable[[Change, frozenset[Partition]], None]
@@ -58,16 +59,26 @@ class Bridge:
     def listener(self, loop: Loop) -> "Listener":
         return Listener(loop, self._questions)
 
-    def drive(self, work: Callable[[], _T]) -> _T:
-        """Runs `work` on the helper and answers here what it leads to, until it is done."""
+    def drive(self, work: Callable[[], _T], timeout_s: float | None = None) -> _T:
+        """Runs `work` on the helper and answers here what it leads to, until it is done.
+
+        Raises:
+            BrokerUnavailable: nothing came for `timeout_s`. The work goes on, and nothing more may be driven.
+        """
         done = self._helper.submit(work)
         done.add_done_callback(lambda _: self._questions.put(None))
-        while (question := self._questions.get()) is not None:
+        while (question := self._next(timeout_s)) is not None:
             try:
                 self._answer(question.change, question.partitions)
             finally:
                 question.answered()
         return done.result()
+
+    def _next(self, timeout_s: float | None) -> _Question | None:
+        try:
+            return self._questions.get(timeout=timeout_s)
+        except Empty as failure:
+            raise BrokerUnavailable from failure
 
     def close(self) -> None:
         self._helper.shutdown(wait=False)

@@ -40,9 +40,10 @@ class Made:
                 self._client.close()
 
     def kill(self) -> None:
-        """Stops the loop at once, as the death of the process would: no heartbeat more, no farewell."""
+        """Stops the loop at once, as the death of the process would: no heartbeat more, no farewell, shut sockets."""
         if self._loop is not None:
             self._loop.stop()
+        self.end()
 
 
 @contextmanager
