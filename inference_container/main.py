@@ -41,6 +41,10 @@ STATUS: dict[type[SluiceError], int] = {
     errors.UnsupportedMediaType: 415,
     errors.NonFiniteForecast: 500,
     errors.BundleRefused: 503,
+    errors.StoreUnavailable: 503,
+    errors.ObjectRefused: 403,
+    errors.ObjectTooLarge: 413,
+    errors.ObjectChanged: 412,
 }
 
 

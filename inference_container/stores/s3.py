@@ -5,7 +5,6 @@ What a refusal means stands in `s3_answers`, reading in `s3_reading`, writing un
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +17,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from inference_container.errors import ObjectChanged, ObjectTooLarge, StoreUnavailable
+from inference_container.stores.address import S3Address
 from inference_container.stores.content_types import UNKNOWN, content_type_of
 from inference_container.stores.places import Places
 from inference_container.stores.ports import ObjectInfo, ObjectStore, Opened
@@ -30,23 +30,6 @@ from serving.errors import DependencyFailed
 
 _LEAST_PART = 5 * 1024 * 1024  # the client asks for one, although an object goes out in one piece here
 _MADE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Address:
-    """Where the server is and how long it may take, in seconds."""
-
-    endpoint: str  #: host:port
-    access_key: str
-    secret_key: str = field(repr=False)
-    secure: bool = True
-    region: str = "us-east-1"  #: told, never asked for: that would be one request and one right more
-    ca_file: str | None = None  #: who signs the server's certificate; None: whom the system trusts
-    connections: int = 16
-    connect_timeout_s: float = 3.0
-    read_timeout_s: float = 10.0  #: without a byte
-    whole_timeout_s: float = 60.0  #: of `get`, however steadily it drips
-    attempts: int = 3
 
 
 class S3Store(ObjectStore):

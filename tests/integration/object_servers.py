@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_container.stores.s3 import S3Address
+from inference_container.stores.address import S3Address
 from tests.integration.processes import eventually
 
 VERSITYGW = "v1.8.0"

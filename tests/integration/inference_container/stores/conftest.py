@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from inference_container.stores.s3 import S3Address
+from inference_container.stores.address import S3Address
 from tests.integration.object_servers import given_address, rclone, rclone_program, versitygw, versitygw_program
 
 

@@ -10,9 +10,10 @@ from minio import Minio
 from typing_extensions import override
 
 from inference_container.errors import ObjectMissing, StoreUnavailable
+from inference_container.stores.address import S3Address
 from inference_container.stores.places import Places
 from inference_container.stores.ports import ObjectStore
-from inference_container.stores.s3 import S3Address, S3Store
+from inference_container.stores.s3 import S3Store
 from serving.errors import DependencyFailed
 from tests.unit.inference_container.stores.suite import (
     CONDITIONS,
