@@ -19,15 +19,16 @@ One turn of that thread:
 A claim on its way, with whoever works:
 
     taken                   deadline.expired(clock) -> row `expired`, finished. Not ledger.current -> finished, dropped
-    worked                  an error: RetryPolicy.judge -> Again, Dead, Expired, or Hold, which pauses all and tries again
+    worked                  an error: RetryPolicy.judge -> Again, Dead, Expired; Hold pauses all and tries the same again,
+                            with attempts.not_begun, for it was not the claim's fault
     before publishing       deadline.expired(clock) and ledger.current(delivery) again
     stored, then published  put parts(rows) under part_key(...), then publication(...); finished when both are taken
 
 When partitions move, all on the thread that polls:
 
     revoked                 ledger.revoked(...): commit what it says, withdraw what is in flight; attempts.left(...)
-    assigned                ledger.assigned(partitions, consumer.committed(partitions)): begin where it says; pause if shut;
-                            attempts.assigned(partition, position, note)
+    assigned                ledger.assigned(partitions, consumer.committed(partitions)): begin where it says; pause if
+                            shut; attempts.assigned(partition, position, note)
     lost                    ledger.lost(...), attempts.left(...): nothing is committed
 
 What is withdrawn, dropped or late is told to `ledger.finish` all the same: only then its place is free.

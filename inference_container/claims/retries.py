@@ -72,12 +72,19 @@ class RetryPolicy:
             raise ValueError("at least one attempt, and 0 < first_s <= longest_s")
 
     def judge(
-        self, error: BaseException, attempts: int, deadline: ClaimDeadline | None, clock: Clock, chance: float
+        self,
+        error: BaseException,
+        attempts: int,
+        deadline: ClaimDeadline | None,
+        clock: Clock,
+        chance: float,
+        holds: int = 0,
     ) -> Verdict:
         """
         Args:
             attempts: tries so far, the one that failed included.
             chance: 0 to 1, evenly; spreads those that failed together.
+            holds: how often in a row all was held before, with nothing that worked in between.
         """
         if deadline is not None and deadline.expired(clock):
             return Expired()
@@ -87,7 +94,7 @@ class RetryPolicy:
                 return Dead(error.code)
             case Rejected() | DependencyFailed():
                 # Also for credentials that are wrong: whoever mends them does not want to replay a whole topic.
-                return Hold(_within(self.pause_s(attempts, chance), left_s))
+                return Hold(_within(self.pause_s(holds + 1, chance), left_s))
             case ChildDied():
                 return self._again(error, attempts, chance, left_s, alone=True)
             case DeadlineExceeded() | TimeoutError() | ConnectionError():

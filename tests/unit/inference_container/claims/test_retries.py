@@ -89,6 +89,12 @@ def test_what_concerns_everybody_is_never_a_dead_letter_however_long_it_lasts(
     assert isinstance(judged(error, attempts), Hold)
 
 
+def test_the_longer_all_is_held_the_rarer_it_is_tried() -> None:
+    clock = ManualClock()
+    held = [POLICY.judge(StoreUnavailable(), 1, None, clock, 1, holds) for holds in (0, 1, 2, 99)]
+    assert held == [Hold(0.1), Hold(0.2), Hold(0.4), Hold(5.0)]
+
+
 def test_a_claim_whose_deadline_has_passed_is_expired_whatever_failed() -> None:
     for error in (StoreUnavailable(), NoData(), ChildDied(), DeadlineExceeded(), KeyError()):
         assert judged(error, 1, left_s=0) == Expired()
