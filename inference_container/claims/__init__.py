@@ -19,8 +19,8 @@ One turn of that thread:
 A claim on its way, with whoever works:
 
     taken                   deadline.expired(clock) -> row `expired`, finished. Not ledger.current -> finished, dropped
-    worked                  an error: RetryPolicy.judge -> Again, Dead, Expired; Hold pauses all and tries the same again,
-                            with attempts.not_begun, for it was not the claim's fault
+    worked                  an error: RetryPolicy.judge -> Again, Dead, Expired; Hold pauses all and tries the same
+                            again, with attempts.not_begun, for it was not the claim's fault
     before publishing       deadline.expired(clock) and ledger.current(delivery) again
     stored, then published  put parts(rows) under part_key(...), then publication(...); finished when both are taken
 
