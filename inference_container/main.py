@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from inference_container import errors
 from inference_container.routers.control import control_router
 from inference_container.routers.door import PredictDoor
+from inference_container.routers.download import download_router
 from inference_container.routers.express import express_protocol, fits
 from inference_container.routers.hot import HotRoute
 from inference_container.routers.liveness import Liveness
@@ -41,6 +42,8 @@ STATUS: dict[type[SluiceError], int] = {
     errors.UnsupportedMediaType: 415,
     errors.NonFiniteForecast: 500,
     errors.BundleRefused: 503,
+    errors.BrokerUnavailable: 503,
+    errors.MessageTooLarge: 413,
     errors.StoreUnavailable: 503,
     errors.ObjectRefused: 403,
     errors.ObjectTooLarge: 413,
@@ -75,6 +78,8 @@ def create_app(settings: InferenceSettings) -> FastAPI:
     app.include_router(oip_router(runtime.predict, runtime.switch, runtime.lifecycle, timeout_s, runtime.clock, STATUS))
     app.include_router(timeseries_router(runtime.predict, runtime.switch, timeout_s, runtime.clock, STATUS))
     app.include_router(page_router(lambda: runtime.switch.model, app.version, runtime.build_version))
+    if runtime.downloads is not None:
+        app.include_router(download_router(runtime.downloads, runtime.clock))
     app.include_router(metrics_router(runtime.metrics, "/prometheus"))
     admin = admin_router(settings.admin_token, settings)
     app.include_router(control_router(runtime, admin))
@@ -115,5 +120,5 @@ def run(bundle: Path | None = None, port: int | None = None) -> None:
     if port is not None:
         os.environ["INFERENCE_API_PORT"] = str(port)
     settings = or_exit(InferenceSettings.from_environment)
-    app = create_app(settings)
+    app = or_exit(lambda: create_app(settings))
     serve(app.state.door, settings, settings.inference_api_port, app.state.on_signal, app.state.protocol)

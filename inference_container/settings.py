@@ -12,7 +12,7 @@ from serving.cores import whole_cores
 from serving.settings import NO, YES, ServiceSettings
 
 _KAFKA = "The Kafka door is not built yet; claims are not consumed."
-_STORE = "The object store is not built yet; bundles are read from BUNDLE_PATH."
+_STORE = "Claims do not use the object store yet; S3_ENDPOINT, S3_ACCESS_KEY and DOWNLOAD_BUCKETS say what there is."
 _PROMOTION = "Promotion is not built yet; the bundle at BUNDLE_PATH is served."
 _MLFLOW = (
     "Models come as bundles, not from MLflow: train one with `python -m inference_container train`, set BUNDLE_PATH."
@@ -69,6 +69,35 @@ class InferenceSettings(ServiceSettings):
         "forecasts; counts and durations are in /metrics, refusals and failures in the log either way.",
     )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
+    s3_endpoint: str = Field(
+        "",
+        validation_alias=AliasChoices("s3_endpoint", "minio_endpoint"),
+        description="host:port of an S3-compatible object store. Empty: none.",
+    )
+    s3_access_key: str = Field(
+        "",
+        repr=False,
+        validation_alias=AliasChoices("s3_access_key", "minio_root_user"),
+        description="Who this service is to the object store.",
+    )
+    s3_secret_key: str = Field(
+        "",
+        repr=False,
+        validation_alias=AliasChoices("s3_secret_key", "minio_root_password"),
+        description="The secret that goes with S3_ACCESS_KEY.",
+    )
+    s3_secure: bool = Field(True, description="TLS to the object store. Off only where nobody listens in between.")
+    s3_region: str = Field("us-east-1", min_length=1, description="Region that requests are signed for.")
+    s3_ca_file: str = Field(
+        "", description="PEM file of who signs the object store's certificate. Empty: whom the system trusts."
+    )
+    store_path: str = Field(
+        "", description="Folder that keeps objects as plain files, in place of S3_ENDPOINT: for one machine."
+    )
+    download_buckets: str = Field(
+        "",
+        description="What GET /download may read: `bucket` or `bucket/prefix`, separated by commas. Empty: no route.",
+    )
 
     @property
     def workers(self) -> int:
@@ -141,10 +170,7 @@ class InferenceSettings(ServiceSettings):
         ),
         **dict.fromkeys(("PROMOTION_TOPIC", "PROMOTION_BUCKET", "INFERENCE_AUTOLOAD_PROMOTED"), _PROMOTION),
         **dict.fromkeys(
-            (
-                *("PROCESSED_BUCKET", "TEST_OBJECT_KEY", "DISABLE_BUCKET_ENSURE", "MINIO_ENDPOINT", "MINIO_ROOT_USER"),
-                *("MINIO_ROOT_PASSWORD", "MINIO_DEFAULT_BUCKET", "AWS_*"),
-            ),
+            (*("PROCESSED_BUCKET", "TEST_OBJECT_KEY", "DISABLE_BUCKET_ENSURE", "MINIO_DEFAULT_BUCKET", "AWS_*"),),
             _STORE,
         ),
     }

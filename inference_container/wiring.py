@@ -24,12 +24,16 @@ from inference_container.services.lanes import make_lanes
 from inference_container.services.predict import Predict
 from inference_container.services.shadow import ShadowMeter
 from inference_container.settings import InferenceSettings
+from inference_container.stores.address import S3Address, open_store
+from inference_container.stores.places import Places
+from inference_container.stores.ports import ObjectStore
 from serving.clock import Clock, SystemClock
 from serving.cores import whole_cores
 from serving.drain import Drain
-from serving.errors import NotReady
+from serving.errors import DependencyFailed, NotReady
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
+from serving.settings import SettingsError
 
 
 class Runtime:
@@ -62,6 +66,8 @@ class Runtime:
             eager=whole_cores() > 1,
         )
         self._stack = AsyncExitStack()
+        #: What the download door reads; None: there is no such door.
+        self.downloads = _downloads(settings)
         self.switch.on_model = self._note_model
         self.switch.on_shadow = ShadowMeter(self.metrics)
         self.metrics.watch(
@@ -80,6 +86,8 @@ class Runtime:
             workers=settings.workers,
             queue_maxsize=settings.queue_maxsize,
         )
+        if self.downloads is not None:
+            self._stack.callback(self.downloads.close)
         await self._stack.enter_async_context(self.lag)
         await self._stack.enter_async_context(self.switch)
         await self._stack.enter_async_context(self._feed)
@@ -124,6 +132,44 @@ class Runtime:
         await self.lifecycle.until(State.READY)
         self.startup_ready_ms = round((time.perf_counter() - begun) * 1000)
         events.startup_model_ready(ready_ms=self.startup_ready_ms)
+
+
+def _downloads(settings: InferenceSettings) -> ObjectStore | None:
+    """A store of its own for the download door, which allows what DOWNLOAD_BUCKETS says and no more.
+
+    Raises:
+        SettingsError: What was set can not be meant together, or names no store and no bucket.
+    """
+    where = _store_place(settings)
+    if not settings.download_buckets:
+        return None
+    if where is None:
+        raise SettingsError("DOWNLOAD_BUCKETS: there is nothing to read from; set S3_ENDPOINT or STORE_PATH")
+    try:
+        return open_store(where, Places.read(settings.download_buckets))
+    except ValueError as error:
+        raise SettingsError(f"DOWNLOAD_BUCKETS: {error}") from error
+    except DependencyFailed as error:
+        raise SettingsError(error.message) from error
+
+
+def _store_place(settings: InferenceSettings) -> Path | S3Address | None:
+    if settings.s3_endpoint and settings.store_path:
+        raise SettingsError("S3_ENDPOINT and STORE_PATH name two stores; keep one")
+    if settings.store_path:
+        return Path(settings.store_path)
+    if not settings.s3_endpoint:
+        return None
+    if not (settings.s3_access_key and settings.s3_secret_key):
+        raise SettingsError("S3_ENDPOINT: set S3_ACCESS_KEY and S3_SECRET_KEY too")
+    return S3Address(
+        settings.s3_endpoint,
+        settings.s3_access_key,
+        settings.s3_secret_key,
+        settings.s3_secure,
+        settings.s3_region,
+        settings.s3_ca_file or None,
+    )
 
 
 def _bundle_path(named: str) -> Path | None:

@@ -3,8 +3,7 @@
 `ROOT/<bucket>/<key>` is the object. A write goes to `ROOT/.sluice/`, is synced, and gets its name in one step; no name
 of a bucket begins with a dot, so no key meets that folder. No key and no symbolic link leads out of the folder.
 
-Two lacks against a server: the content type comes from the key's ending (a file has no place for another), and `a` and
-`a/b` can not both be objects.
+Two lacks against a server: the content type comes from the key's ending, and `a` and `a/b` can not both be objects.
 """
 
 import errno
@@ -50,7 +49,7 @@ class FileStore(ObjectStore):
         """
         self._places = places
         with _telling("", ""):
-            (root / _HOUSE).mkdir(parents=True, exist_ok=True)
+            root.mkdir(parents=True, exist_ok=True)
             self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     @override
@@ -94,7 +93,7 @@ class FileStore(ObjectStore):
         self._places.check(bucket, key)
         with _telling(bucket, key, writing=True), self._part(content) as part, self._folder(bucket, key) as folder:
             name = key.rpartition("/")[2]
-            with folder_below(self._root, [_HOUSE]) as house:
+            with self._house() as house:
                 try:
                     # A second name for one file: the call that fails when there is a name, asked by however many.
                     os.link(part, name, src_dir_fd=house, dst_dir_fd=folder, follow_symlinks=False)
@@ -164,7 +163,7 @@ class FileStore(ObjectStore):
     def _part(self, content: bytes) -> Iterator[str]:
         """A file of the house folder that holds `content` for good and is no object yet. Gone with the block."""
         part = f"{os.getpid()}-{secrets.token_hex(8)}.part"
-        with folder_below(self._root, [_HOUSE]) as house:
+        with self._house() as house:
             file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=house)
             try:
                 with os.fdopen(file, "wb") as opened:
@@ -178,6 +177,10 @@ class FileStore(ObjectStore):
                 with suppress(FileNotFoundError):  # it has become the object
                     os.unlink(part, dir_fd=house)
 
+    def _house(self) -> AbstractContextManager[int]:
+        # Made by the first write: a folder that is only read may be read-only.
+        return folder_below(self._root, [_HOUSE], make_from=0)
+
     def _folder(self, bucket: str, key: str) -> AbstractContextManager[int]:
         """The folder that the object lies in, made as far as it is missing; the bucket is not made."""
         return folder_below(self._root, [bucket, *key.split("/")[:-1]], make_from=1)
@@ -185,7 +188,7 @@ class FileStore(ObjectStore):
     def _name(self, part: str, bucket: str, key: str) -> ObjectInfo:
         """Makes the part the object, under its lock: what was there is older, whatever the clock says."""
         name = key.rpartition("/")[2]
-        with self._folder(bucket, key) as folder, folder_below(self._root, [_HOUSE]) as house:
+        with self._folder(bucket, key) as folder, self._house() as house:
             with suppress(FileNotFoundError):
                 before = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
                 if before >= os.stat(part, dir_fd=house).st_mtime_ns:
@@ -199,7 +202,7 @@ class FileStore(ObjectStore):
     def _locked(self, bucket: str, key: str) -> Iterator[None]:
         """One writer of an object at a time, among threads (each opens the file anew) and processes."""
         number = zlib.crc32(f"{bucket}/{key}".encode()) % _LOCKS
-        with folder_below(self._root, [_HOUSE]) as house:
+        with self._house() as house:
             lock = os.open(f"{number}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644, dir_fd=house)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
