@@ -48,7 +48,11 @@ class Made:
 
 @contextmanager
 def connecting() -> Iterator[Made]:
-    """Around the constructor of a client; ends the loop and translates the failure when it raises."""
+    """Around the constructor of a client; ends the loop and translates the failure when it raises.
+
+    A client that is refused while it looks for its first broker keeps looking, so a wrong password shows as
+    `BrokerUnavailable`; only the client's own log says why.
+    """
     made = Made()
     try:
         yield made

@@ -43,14 +43,3 @@ def kafka_bootstrap(request: pytest.FixtureRequest, tmp_path_factory: pytest.Tem
         yield server.bootstrap
     finally:
         server.close()
-
-
-@pytest.fixture
-def kafka_server(kafka_jars: Path, tmp_path: Path) -> Iterator[KafkaServer]:
-    """A broker for one test, which may stop, kill and restart it."""
-    server = KafkaServer(kafka_jars, tmp_path / "kafka")
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()

@@ -1,3 +1,28 @@
-from tests.kafka.fixtures import kafka_bootstrap, kafka_jars, kafka_server
+import gc
+from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["kafka_bootstrap", "kafka_jars", "kafka_server"]
+import pytest
+
+from tests.kafka.fixtures import kafka_bootstrap, kafka_jars
+from tests.kafka.server import KafkaServer
+
+__all__ = ["kafka_bootstrap", "kafka_jars"]
+
+
+@pytest.fixture(scope="module")
+def own_server(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    server = KafkaServer(kafka_jars, tmp_path_factory.mktemp("kafka"))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def kafka_server(own_server: KafkaServer) -> Iterator[KafkaServer]:
+    """A broker of this module alone, which may be stopped, killed and restarted. It runs when a test begins."""
+    if not own_server.running:
+        own_server.start()
+    yield own_server
+    gc.collect()  # here, where the warnings about the client's forgotten sockets are expected

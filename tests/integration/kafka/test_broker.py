@@ -7,13 +7,14 @@ from inference_container.broker.kafka import KafkaBroker
 from inference_container.broker.kafka_connection import KafkaConnection
 from inference_container.broker.kafka_consumer import KafkaConsumer
 from inference_container.broker.ports import Consumer
+from tests.kafka.marks import KAFKA
 from tests.suites.broker import Committing, Reading, Sending, group, members, topic
 from tests.suites.broker_groups import Changing, Naming
 from tests.suites.members import World
 
 __all__ = ["group", "members", "topic"]  # fixtures of the suite
 
-pytestmark = pytest.mark.kafka
+pytestmark = KAFKA
 
 
 class KafkaWorld(World):
