@@ -100,10 +100,17 @@ def test_a_claim_whose_deadline_has_passed_is_expired_whatever_failed() -> None:
         assert judged(error, 1, left_s=0) == Expired()
 
 
+@pytest.mark.parametrize("error", [StoreUnavailable(), ChildDied(), ObjectMissing(), DeadlineExceeded()])
+def test_a_pause_ends_with_the_deadline_where_the_claim_is_found_expired(error: SluiceError) -> None:
+    found = judged(error, 1, left_s=0.05)
+    assert isinstance(found, Again | Hold)
+    assert found.after_s == 0.05
+
+
 errors = st.sampled_from([cls() for cls in every_error()] + [OSError(), ValueError(), TimeoutError()])
 
 
-@given(errors, st.integers(1, 10_000), st.none() | st.floats(0, 100), st.floats(0, 1))
+@given(errors, st.integers(1, 10_000), st.none() | st.floats(0, 1) | st.floats(0, 100), st.floats(0, 1))
 def test_no_pause_ever_passes_the_deadline_or_the_longest(
     error: BaseException, attempts: int, left_s: float | None, chance: float
 ) -> None:
