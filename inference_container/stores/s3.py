@@ -11,9 +11,8 @@ from pathlib import Path
 
 import urllib3
 from minio import Minio
-from minio.error import MinioException, S3Error
+from minio.error import S3Error
 from typing_extensions import override
-from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from inference_container.errors import ObjectChanged, ObjectTooLarge, StoreUnavailable
@@ -21,7 +20,7 @@ from inference_container.stores.address import S3Address
 from inference_container.stores.content_types import UNKNOWN, content_type_of
 from inference_container.stores.places import Places
 from inference_container.stores.ports import ObjectInfo, ObjectStore, Opened
-from inference_container.stores.s3_answers import status_of, telling, told
+from inference_container.stores.s3_answers import status_of, telling
 from inference_container.stores.s3_conditions import Conditions
 from inference_container.stores.s3_reading import info_of, length_of, pieces_of
 from inference_container.stores.whole_file import whole_file
@@ -192,12 +191,10 @@ class S3Store(ObjectStore):
     def _listed(self, bucket: str, prefix: str, after: str) -> Iterator[ObjectInfo]:
         found = self._client.list_objects(bucket, prefix, recursive=True, start_after=after or None)
         while True:
-            try:
-                each = next(found)
-            except StopIteration:
+            with telling(bucket, prefix):
+                each = next(found, None)
+            if each is None:
                 return
-            except (MinioException, HTTPError, ValueError) as error:
-                raise told(error, bucket, prefix) from error
             key = each.object_name or ""
             if self._places.holds(bucket, key) and key > after:
                 modified = each.last_modified or datetime.fromtimestamp(0, UTC)

