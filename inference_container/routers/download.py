@@ -150,6 +150,7 @@ class _Streamed(Response):
             gone.cancel()
             self._line.end()
             with CancelScope(shield=True):  # closed also when the whole request is being cancelled
+                await asyncio.gather(gone, return_exceptions=True)
                 await self._line.aside(partial(self._reading.__exit__, None, None, None))
 
     async def _sent(self, send: Send, piece: bytes) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from starlette.types import Message
 from typing_extensions import override
 
+from inference_container.errors import StoreUnavailable
 from inference_container.main import STATUS
 from inference_container.routers.download import Downloads, download_router
 from inference_container.stores.files import FileStore
@@ -38,6 +39,7 @@ class WatchedStore(FileStore):
         super().__init__(root, places)
         self.open_now, self.pieces_read = 0, 0
         self.gate: threading.Event | None = None
+        self.breaks = False
         self.at_gate = threading.Event()
 
     @override
@@ -54,6 +56,8 @@ class WatchedStore(FileStore):
 
     def _watched(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
+            if self.pieces_read and self.breaks:
+                raise StoreUnavailable
             if self.pieces_read and self.gate is not None:
                 self.at_gate.set()
                 self.gate.wait(5)
@@ -254,6 +258,28 @@ async def test_a_caller_that_takes_nothing_is_cut_off(house: House) -> None:
     asking = house.app(scope_of("/download/open/a/table.parquet", {}, "GET"), asyncio.Event().wait, send)  # type: ignore[arg-type]
     with pytest.raises(RuntimeError, match="already started"):
         await asking
+
+
+async def test_a_store_that_fails_in_the_middle_never_lets_the_answer_look_whole(house: House) -> None:
+    house.store.breaks = True
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asking = house.app(scope_of("/download/open/a/table.parquet", {}, "GET"), asyncio.Event().wait, send)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="already started"):  # the server cuts the connection
+        await asking
+    assert [message.get("more_body") for message in sent] == [None, True]
+
+
+async def test_a_store_that_does_not_answer_is_503(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> ObjectInfo:
+        raise StoreUnavailable(reason="ReadTimeoutError")
+
+    monkeypatch.setattr(house.store, "stat", fails)
+    answer = await house.ask("/download/open/a/table.parquet")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
 
 async def test_a_version_that_changes_in_between_is_looked_at_again(
