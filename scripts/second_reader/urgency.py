@@ -16,7 +16,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag,
 from service_chat.safety.word_features import alone, behind, behind_two
 
 SIZE = 1 << 17
-LENGTHS = (1, 2, 3, 4, 6, 9, 14, 22, 34)
+#: In words. A word or two alone ("can't", "help me") say too little, however grave what they stand in is.
+LENGTHS = (3, 4, 6, 9, 14, 22, 34)
 #: What a weight counts for, so that steps of one size suit weights and bars.
 SCALE = 3.0
 _NOTHING = -1e9

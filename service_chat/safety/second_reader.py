@@ -177,7 +177,8 @@ class SecondReader:
 
 def seen(findings: Findings) -> list[str]:
     """The words of a text as this reader sees them: what the text says not to be so is only seen to be that."""
-    words = list(findings.text.words)
+    text = findings.text
+    words = [text.twins.get(at, word) for at, word in enumerate(text.words)] if text.twins else list(text.words)
     present: set[int] = set()
     said: dict[int, Assertion] = {}
     for hit in findings.hits:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from service_chat.safety.packaged import RulesError
+from service_chat.safety.second_reader import RULE
 from service_chat.safety.templates import PhoneNumber, Templates
 from service_chat.safety.values import Acuity, Flag, Notice
 from tests.unit.service_chat.safety.small import REGIONS, TEMPLATES, data_in, packaged
@@ -117,7 +118,8 @@ def test_a_red_flag_is_named_in_the_language_of_the_text(text: str, name: str) -
 def test_an_english_red_flag_keeps_the_closer_words_of_its_rule() -> None:
     ruleset = packaged()
     labels = {rule.label for rule in ruleset.rules.rules}
-    assert {flag.label for flag in ruleset.assess("I can't breathe").flags} <= labels
+    flags = ruleset.assess("I can't breathe").flags
+    assert {flag.label for flag in flags if flag.rule != RULE} <= labels
 
 
 def test_every_language_says_in_its_own_words_that_this_is_no_medical_device() -> None:
