@@ -12,11 +12,13 @@ from tests.integration.object_servers import given_address, rclone, rclone_progr
 def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """A line on the terminal, though output is captured: a first run takes a minute that somebody watches."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def line(text: str) -> None:
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(text)
+        if reporter is not None and capture is not None:
+            with capture.global_and_fixture_disabled():  # what a fixture writes is captured too
+                reporter.ensure_newline()
+                reporter.write_line(text)
 
     return line
 
