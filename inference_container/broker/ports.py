@@ -59,8 +59,12 @@ class Consumer(Protocol):
 
         Has to be called often, also when everything is paused: who does not poll for long is thrown out of the group.
 
+        Asked for none, it gives none and is a sign of life all the same. What a `Rebalance` raises comes out of here;
+        no message is lost by it.
+
         Raises:
-            BrokerUnavailable: worth another try, later.
+            BrokerUnavailable: worth another try, later. While nobody answers it may as well just give nothing.
+            DependencyFailed: no other try mends it; another member has taken this one's static name, for one.
         """
 
     def pause(self, partitions: Collection[Partition]) -> None: ...
@@ -88,7 +92,10 @@ class Consumer(Protocol):
         """The offset that the next message of each will get."""
 
     def close(self) -> None:
-        """Leaves the group, so that others need not wait for it to be missed. Commits nothing by itself."""
+        """Leaves the group, so that others need not wait for it to be missed (a static member is expected back).
+
+        Tells `revoked` of what it still has and commits what that returns; commits nothing by itself.
+        """
 
 
 @dataclass(frozen=True, slots=True)

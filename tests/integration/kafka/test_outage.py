@@ -13,7 +13,7 @@ from tests.kafka.server import KafkaServer
 from tests.suites.broker import ASSIGNORS, fill
 from tests.suites.members import Told, join, turn
 
-pytestmark = KAFKA
+pytestmark = [*KAFKA, pytest.mark.usefixtures("no_sockets_left")]
 
 
 @ASSIGNORS

@@ -1,4 +1,3 @@
-import gc
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from tests.kafka.marks import KAFKA
 from tests.kafka.server import KafkaServer
 from tests.suites.members import Told
 
-pytestmark = KAFKA
+pytestmark = [*KAFKA, pytest.mark.usefixtures("no_sockets_left")]
 
 _LOGIN_MODULE = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
@@ -59,7 +58,6 @@ def server(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory, certifica
         yield running
     finally:
         running.close()
-        gc.collect()  # here, where the warnings about the client's forgotten sockets are expected
 
 
 def connection(server: KafkaServer, listener: str, protocol: str, certificate: Path) -> KafkaConnection:
