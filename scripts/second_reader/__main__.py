@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--vignettes", type=Path, default=FOLDER, metavar="FOLDER", help="to judge by")
     parser.add_argument("--write", action="store_true", help="make it the service's reader")
     parser.add_argument("--urgent", type=float, default=-1.3, metavar="SCORE", help="from which on a text is urgent")
-    parser.add_argument("--emergency", type=float, default=-1.1, metavar="SCORE", help="from which on an emergency")
+    parser.add_argument("--emergency", type=float, default=-0.9, metavar="SCORE", help="from which on an emergency")
     given = parser.parse_args(arguments)
     ruleset = Ruleset.read([])  # which reads without weights too, should there be none
     urgency, naming = trained(ruleset)

@@ -27,7 +27,7 @@ def learned() -> Urgency:
 
 
 def test_it_learns_what_is_told_to_it() -> None:
-    choking, sneezing, nothing = learned().scores([["choking", "mum"], ["sneezing", "mum"], []])
+    choking, sneezing, nothing = learned().scores([["choking", "mum", "now"], ["sneezing", "mum", "now"], []])
     assert choking > sneezing
     assert nothing < -1e8
 
@@ -37,7 +37,7 @@ def test_what_rules_find_already_need_not_be_learned() -> None:
     texts, grave = [*GRAVE, *MILD], [True] * len(GRAVE) + [False] * len(MILD)
     alone.learn(texts, [()] * len(texts), grave, epochs=40)
     helped.learn(texts, [("choking",)] * len(GRAVE) + [()] * len(MILD), grave, epochs=40)
-    assert helped.scores([["choking", "mum"]])[0] < alone.scores([["choking", "mum"]])[0]
+    assert helped.scores([["choking", "mum", "now"]])[0] < alone.scores([["choking", "mum", "now"]])[0]
 
 
 def test_what_was_learned_is_what_the_service_reads(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_what_was_learned_is_what_the_service_reads(tmp_path: Path) -> None:
     problems: list[str] = []
     reader = SecondReader.read(Packaged(tmp_path), problems)
     assert not problems
-    texts = [["choking", "mum"], ["sneezing", "mum"], ["my", "uncle", "is", "choking", "at", "all"]]
+    texts = [["choking", "mum", "now"], ["sneezing", "mum", "now"], ["my", "uncle", "is", "choking", "at", "all"]]
     for text, score in zip(texts, urgency.scores(texts), strict=True):
         assert reader.highest(text)[0] == pytest.approx(score, abs=0.1)  # weights are kept in a byte
     assert [reader.believed(text)[0] for text in texts[:2]] == [Flag.BREATHING, Flag.SELF_HARM]
