@@ -23,11 +23,16 @@ class Broker:
         self.end = dict.fromkeys(PARTITIONS, 0)
         self.committed: dict[Partition, int] = {}
         self.fetch: dict[Partition, int] = {}
+        #: Nobody told the ledger what is committed for these, so it may say the same once more.
+        self.untold: set[Partition] = set()
 
     def take(self, offsets: dict[Partition, int]) -> None:
         for partition, offset in offsets.items():
-            assert offset > self.committed.get(partition, -1), "never below what was committed, and never for nothing"
+            before = self.committed.get(partition, -1)
+            assert offset >= before, "never below what was committed"
+            assert offset > before or partition in self.untold, "never for nothing"
         self.committed |= offsets
+        self.untold -= offsets.keys()
 
     def start(self, partition: Partition) -> int:
         return self.committed.get(partition, 0)
@@ -133,6 +138,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """`kept`: the client goes on where it was, unless it is told; else it begins at what is committed."""
         told = self.ledger.assigned(gained, dict(self.broker.committed) if known else None)
         assert set(told) <= set(gained)
+        self.broker.untold -= set(gained)
+        self.broker.untold |= set() if known else set(gained)
         for partition in gained:
             there = self.broker.fetch[partition] if kept else self.broker.start(partition)
             self.broker.fetch[partition] = told.get(partition, there)
