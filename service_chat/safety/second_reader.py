@@ -51,7 +51,7 @@ class Suspicion:
         """The likeliest, of those the rules have named if there are any and this reader is not sure of another."""
         if self.sure or not named:
             return self.dangers[0]
-        return next(danger for danger in self.dangers if danger in named)
+        return next((danger for danger in self.dangers if danger in named), self.dangers[0])
 
 
 @dataclass(frozen=True, slots=True)

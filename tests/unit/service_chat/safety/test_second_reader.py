@@ -109,6 +109,7 @@ def test_it_is_not_sure_of_one_danger_when_rules_have_named_others() -> None:
     unsure = Suspicion(Acuity.EMERGENCY, 1.0, 0, 0, (Flag.SELF_HARM, Flag.STROKE, Flag.CARDIAC), sure=False)
     assert unsure.danger([]) is Flag.SELF_HARM
     assert unsure.danger([Flag.CARDIAC]) is Flag.CARDIAC
+    assert unsure.danger([Flag.BREATHING]) is Flag.SELF_HARM  # which it knows nothing of
     assert replace(unsure, sure=True).danger([Flag.CARDIAC]) is Flag.SELF_HARM
 
 
