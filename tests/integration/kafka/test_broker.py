@@ -60,18 +60,23 @@ class TestCommitting(Committing):
     pass
 
 
-#: Beside three busy loops one in thirty of these fails: a member gets nothing more after a cooperative rebalance, or
-#: some twice after an eager one. Nothing is served through this adapter yet, and nothing may be before that is found.
-REBALANCES = pytest.mark.xfail(
-    strict=False, reason="on a loaded machine a rebalance may leave a member without messages"
-)
+#: These fail at times, sooner on a loaded machine: a member gets nothing more after a cooperative rebalance, or some
+#: twice after an eager one. Nothing is served through this adapter yet, and nothing may be before that is found.
+SOMETIMES = {
+    "test_a_second_member_gets_its_share_and_nothing_is_read_twice",
+    "test_cooperative_leaves_alone_what_does_not_move",
+    "test_range_gives_all_back_and_reads_what_comes_back_from_what_is_committed",
+}
 
 
-@REBALANCES
 class TestChanging(Changing):
-    pass
+    @pytest.fixture(autouse=True)
+    def known(self, request: pytest.FixtureRequest) -> None:
+        if request.node.originalname in SOMETIMES:
+            request.node.add_marker(
+                pytest.mark.xfail(strict=False, reason="fails at times on a loaded machine: see above")
+            )
 
 
-@REBALANCES
 class TestNaming(Naming):
     pass
