@@ -102,7 +102,7 @@ def download_router(store: ObjectStore, clock: Clock, downloads: Downloads | Non
             except ObjectChanged:
                 line.end()
                 continue
-            except BaseException:
+            except BaseException:  # a caller that is gone too: the place among the downloads is free again
                 line.end()
                 raise
             return _Streamed(line, reading, opened, part)

@@ -53,7 +53,7 @@ class Naming:
                 shares = (self._scores([features[each] for each in part]) + often).log_softmax(1)
                 loss = -(wanted[part] * shares).sum(1).mean() + _DECAY * (self.weights**2).sum()
                 steps.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 steps.step()
                 slower.step()
 

@@ -93,7 +93,7 @@ class Urgency:
                 loss = binary_cross_entropy_with_logits(score, batch.grave)
                 loss = loss + _DECAY * (self.weights**2).sum() + _RULE_DECAY * ((said - 1) ** 2).sum()
                 steps.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 steps.step()
                 slower.step()
                 with torch.no_grad():

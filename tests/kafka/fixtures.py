@@ -28,7 +28,7 @@ def kafka_jars(request: pytest.FixtureRequest) -> Path:
     except NoKafka as lack:
         if os.environ.get("CI") == "true":
             pytest.fail(str(lack))
-        pytest.skip(str(lack))
+        pytest.skip(str(lack))  # a laptop without Java or Maven; under CI it fails, above
 
 
 @pytest.fixture(scope="session")

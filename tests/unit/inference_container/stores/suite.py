@@ -55,6 +55,7 @@ class StoreSuite:
     @pytest.fixture
     def store(self) -> ObjectStore:
         """Empty, with the buckets of `PLACES` made."""
+        # No default: a suite that forgot its store would pass on nothing.
         raise NotImplementedError("a subclass brings its store")
 
     def refuses_conditions(self, store: ObjectStore) -> bool:
