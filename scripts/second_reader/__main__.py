@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.evaluation.vignettes import FOLDER, load
-from scripts.second_reader.corpus import digest, messages, read_by
-from scripts.second_reader.export import write
+from scripts.second_reader.corpus import digest, messages, words_of
+from scripts.second_reader.export import Scores, write
 from scripts.second_reader.naming import Naming
 from scripts.second_reader.urgency import Urgency
 from service_chat import safety
@@ -21,16 +21,19 @@ from service_chat.safety.second_reader import seen
 from service_chat.safety.values import Acuity, Flag
 
 DATA = Path(safety.__file__).parent / "data"
+#: Chosen on messages of authors that the reader had not learned from, so that few harmless ones reach them.
+SCORES = Scores(urgent=-0.6, emergency=0.8)
 THRESHOLDS = (-2.0, -1.5, -1.2, -1.0, -0.8, -0.6, -0.4, -0.2, 0.0, 0.5, 1.0)
 
 
 def trained(ruleset: Ruleset, seed: int = 0) -> tuple[Urgency, Naming]:
     """Two minutes, most of them for reading."""
-    read = read_by(ruleset, messages())
+    some = messages()
+    read = words_of(ruleset, some)
     urgency, naming = Urgency(), Naming(tuple(Flag))
-    urgency.learn([each.words for each in read], [each.rules for each in read], [each.emergency for each in read], seed)
-    told = [each for each in read if each.message.dangers]
-    naming.learn([each.words for each in told], [each.message.dangers for each in told], seed)
+    urgency.learn(read, [message.least for message in some], seed)
+    told = [(words, message.dangers) for words, message in zip(read, some, strict=True) if message.dangers]
+    naming.learn([words for words, _ in told], [dangers for _, dangers in told], seed)
     return urgency, naming
 
 
@@ -59,14 +62,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.second_reader", description="Train and judge the reader.")
     parser.add_argument("--vignettes", type=Path, default=FOLDER, metavar="FOLDER", help="to judge by")
     parser.add_argument("--write", action="store_true", help="make it the service's reader")
-    parser.add_argument("--urgent", type=float, default=-1.3, metavar="SCORE", help="from which on a text is urgent")
-    parser.add_argument("--emergency", type=float, default=-0.9, metavar="SCORE", help="from which on an emergency")
+    parser.add_argument("--urgent", type=float, default=SCORES.urgent, metavar="SCORE", help="above: urgent")
+    parser.add_argument(
+        "--emergency", type=float, default=SCORES.emergency, metavar="SCORE", help="above: an emergency"
+    )
     given = parser.parse_args(arguments)
     ruleset = Ruleset.read([])  # which reads without weights too, should there be none
     urgency, naming = trained(ruleset)
     judge(ruleset, urgency, given.vignettes)
     if given.write:
-        write(DATA, urgency, naming, given.urgent, given.emergency, digest())
+        scores = Scores(given.urgent, given.emergency)
+        write(DATA, urgency, naming, scores, digest())
     return 0
 
 

@@ -1,7 +1,6 @@
 """The messages that the second reader learns from, each read as the service would read it.
 
-Called by `__main__`. Reading means the whole floor: what the reader sees of a text depends on what the text denies, and
-what it has to learn on which rules find the danger already.
+Called by `__main__`. Reading goes as far as `assertion`: what the reader sees depends on what the text denies.
 """
 
 import hashlib
@@ -26,19 +25,6 @@ class Message:
     dangers: tuple[Flag, ...]  #: of what is urgent or worse; empty where none of ours fits
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A message as the service sees it."""
-
-    message: Message
-    words: Sequence[str]  #: as the reader sees them
-    rules: tuple[str, ...]  #: that make an emergency of it
-
-    @property
-    def emergency(self) -> bool:
-        return self.message.least is not None and self.message.least >= Acuity.EMERGENCY
-
-
 def messages(folder: Path = FOLDER) -> list[Message]:
     lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
     return [_message(json.loads(line)) for line in lines]
@@ -52,14 +38,9 @@ def digest(folder: Path = FOLDER) -> str:
     return found.hexdigest()[:12]
 
 
-def read_by(ruleset: Ruleset, some: Sequence[Message]) -> list[Read]:
-    """Four milliseconds each."""
-    found = []
-    for message in some:
-        told = ruleset.explain(message.text)
-        grave = tuple(fired.rule.reference for fired in told.fired if fired.rule.acuity >= Acuity.EMERGENCY)
-        found.append(Read(message, seen(told.findings), grave))
-    return found
+def words_of(ruleset: Ruleset, some: Sequence[Message]) -> list[Sequence[str]]:
+    """Each message in words, as the reader sees them. Three milliseconds each."""
+    return [seen(ruleset.hear(message.text).findings) for message in some]
 
 
 def _message(line: dict[str, object]) -> Message:

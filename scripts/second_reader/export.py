@@ -3,6 +3,7 @@
 Called by `__main__`.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,10 +18,17 @@ _MOST = 127
 _LARGER = 1e-5
 
 
-def write(folder: Path, read: Urgency, named: Naming, urgent: float, emergency: float, digest: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Where what begins."""
+
+    urgent: float  #: above it a text is that
+    emergency: float
+
+
+def write(folder: Path, read: Urgency, named: Naming, scores: Scores, digest: str) -> None:
     """
     Args:
-        urgent, emergency: the scores from which on a text is that.
         digest: of the messages that were learned from.
     """
     weights, unit = _bytes(read.weights)
@@ -36,8 +44,8 @@ messages = "{digest}"
 unit = {unit / urgency.SCALE:.6g}
 lengths = {list(LENGTHS)}
 bars = {_rounded(read.bars)}
-urgent = {urgent}
-emergency = {emergency}
+urgent = {scores.urgent}
+emergency = {scores.emergency}
 
 [naming]
 unit = {danger_unit / naming.SCALE:.6g}

@@ -1,8 +1,10 @@
 """Learns what makes a text read like an emergency: one weight a feature, one bar for each length of run.
 
-Called by `__main__`. The score is the one of `service_chat.safety.second_reader`, with gradients. While it learns,
-rules that fired speak too, each with a weight of its own that is thrown away afterwards: so what rules find already
-need not be learned again, and the weights go to what they miss.
+Called by `__main__`. The score is the one of `service_chat.safety.second_reader`, with gradients. It learns two
+questions at once, whether a text is urgent at least and whether it is an emergency: one score answers both, the first
+from a lower height on. What is urgent and no emergency then stands between the two, instead of among the harmless.
+
+Rules have no part in it: a reader that is spared what rules find already knows less of what they miss, too.
 """
 
 import math
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, embedding_bag, softplus
 
+from service_chat.safety.values import Acuity
 from service_chat.safety.word_features import alone, behind, behind_two
 
 SIZE = 1 << 17
@@ -24,8 +27,10 @@ _NOTHING = -1e9
 _BATCH, _RATE, _EPOCHS = 256, 0.03, 14
 #: The most that a length adds: what is known of no word of a run must not be enough to suspect it.
 _QUIET = -4.0
-#: Keeps weights small (as many times their squares is added to the loss), and a rule's weight near that of the others.
-_DECAY, _RULE_DECAY = 1e-5, 1e-4
+#: Keeps weights small: as many times their squares is added to the loss.
+_DECAY = 3e-6
+#: How much telling the urgent from the harmless counts, beside telling emergencies from all else.
+_URGENT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class Batch:
     twos: Bags
     places: torch.Tensor  #: text by word, the word's place in the bags
     lengths: torch.Tensor
-    rules: torch.Tensor  #: text by rule, 1 where it fired
-    grave: torch.Tensor
+    urgent: torch.Tensor  #: 1 for what is that at least
+    emergency: torch.Tensor
 
 
 class Urgency:
@@ -59,39 +64,30 @@ class Urgency:
     def scores(self, texts: Sequence[Sequence[str]]) -> list[float]:
         """Of each text, in words; `-1e9` for one without any."""
         with torch.no_grad():
-            return [float(score) for score in self._highest(_batch(texts, [()] * len(texts), {}, [False] * len(texts)))]
+            return [float(score) for score in self._highest(_batch(texts, [None] * len(texts)))]
 
     def learn(
-        self,
-        texts: Sequence[Sequence[str]],
-        rules: Sequence[Sequence[str]],
-        grave: Sequence[bool],
-        seed: int = 0,
-        epochs: int = _EPOCHS,
+        self, texts: Sequence[Sequence[str]], least: Sequence[Acuity | None], seed: int = 0, epochs: int = _EPOCHS
     ) -> None:
         """
         Args:
             texts: in words.
-            rules: those that fired, for each text.
-            grave: whether the text tells of an emergency.
+            least: what each has to be answered as; None where nothing is too low.
         """
-        numbers = {rule: at for at, rule in enumerate(sorted({rule for fired in rules for rule in fired}))}
         order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
         parts = [order[at : at + _BATCH] for at in range(0, len(order), _BATCH)]
-        batches = [
-            _batch([texts[at] for at in part], [rules[at] for at in part], numbers, [grave[at] for at in part])
-            for part in parts
-        ]
-        said = torch.ones(len(numbers), requires_grad=True)
-        steps = torch.optim.Adam([self.weights, self.bars, said], lr=_RATE)
+        batches = [_batch([texts[at] for at in part], [least[at] for at in part]) for part in parts]
+        apart = torch.ones(1, requires_grad=True)  # how much lower than an emergency the urgent begins
+        steps = torch.optim.Adam([self.weights, self.bars, apart], lr=_RATE)
         slower = torch.optim.lr_scheduler.CosineAnnealingLR(steps, epochs * len(batches))
         shuffle = random.Random(seed)
         for _ in range(epochs):
             shuffle.shuffle(batches)
             for batch in batches:
-                score = self._highest(batch) + (batch.rules * softplus(said)).sum(1)
-                loss = binary_cross_entropy_with_logits(score, batch.grave)
-                loss = loss + _DECAY * (self.weights**2).sum() + _RULE_DECAY * ((said - 1) ** 2).sum()
+                score = self._highest(batch)
+                loss = binary_cross_entropy_with_logits(score, batch.emergency)
+                loss = loss + _URGENT * binary_cross_entropy_with_logits(score + softplus(apart), batch.urgent)
+                loss = loss + _DECAY * (self.weights**2).sum()
                 steps.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
                 steps.step()
@@ -125,9 +121,7 @@ class Urgency:
         return torch.cat([torch.zeros(rows, 1), torch.where(there, each[batch.places], torch.tensor(0.0)).cumsum(1)], 1)
 
 
-def _batch(
-    texts: Sequence[Sequence[str]], rules: Sequence[Sequence[str]], numbers: dict[str, int], grave: Sequence[bool]
-) -> Batch:
+def _batch(texts: Sequence[Sequence[str]], least: Sequence[Acuity | None]) -> Batch:
     itself, ones, twos = list[list[int]](), list[list[int]](), list[list[int]]()
     for words in texts:
         for at, word in enumerate(words):
@@ -140,11 +134,11 @@ def _batch(
     for row, length in enumerate(lengths):
         places[row, :length] = torch.arange(begin, begin + length)
         begin += length
-    fired = torch.zeros(len(texts), len(numbers))
-    for row, some in enumerate(rules):
-        fired[row, [numbers[rule] for rule in some]] = 1
-    graves = torch.tensor([float(each) for each in grave])
-    return Batch(bags_of(itself), bags_of(ones), bags_of(twos), places, torch.tensor(lengths), fired, graves)
+    urgent, emergency = (
+        torch.tensor([float(level is not None and level >= grave) for level in least])
+        for grave in (Acuity.URGENT, Acuity.EMERGENCY)
+    )
+    return Batch(bags_of(itself), bags_of(ones), bags_of(twos), places, torch.tensor(lengths), urgent, emergency)
 
 
 def bags_of(bags: Sequence[Sequence[int]]) -> Bags:

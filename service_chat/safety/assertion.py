@@ -4,8 +4,8 @@
 holds the phrases that decide it, `data/grammar.toml` the small words that bound their reach.
 
 The rule of this room: **when in doubt a thing is present.** A denial reaches forward six words (ten signs), or backward
-four, within its clause; nothing on another line or in another sentence changes an assertion in this one. A denial has
-no reach at all when
+four, within its clause; nothing on another line or in another sentence changes an assertion in this one, but the bare
+"no" that answers a question of a few words ("Any fever? No."). A denial has no reach at all when
 
 - it is part of a symptom's own words ("can't breathe"), or of a phrase that denies nothing (`negation_never`: "not
 only",
@@ -14,7 +14,8 @@ only",
 - a new statement begins between it and the thing, with a comma or without one ("no fever my chest hurts").
 
 Over commas it goes only along a list that an "or" closes: "no fever, chills or rash". Chinese lists have a comma of
-their own (`、`), which never ends one.
+their own (`、`), which never ends one. A bare "not" that is no cue elsewhere ("pas", "nicht") denies what it shares a
+whole clause with: ", pas essoufflé,".
 
 Beside the phrases, small words of the grammar decide by where they stand: a denied auxiliary right before a symptom's
 own verb ("isn't drooping"), and a relative, a word of the past and a time long ago in one clause. What lasts (a
@@ -59,7 +60,7 @@ _NAMED: Final = "_said"
 #: Others that do run in families.
 _RUNS: Final = frozenset({"seizure", "palpitations", "fainting", "hallucination", "delusion", "weakness"})
 #: What relatives do to people is about the one who writes, however long ago.
-_VIOLENCE: Final = frozenset(
+VIOLENCE: Final = frozenset(
     {
         "abuser", "hit_by_person", "strangled", "threatened", "afraid_home", "abuse_said", "sexual_assault",
         "child_hurt_by_adult", "elder_mistreated", "harm_others", "harm_baby_thought",
@@ -139,7 +140,7 @@ class _Judge(Denials):
 
         Without a time it may be this morning's, and a word of today in the sentence makes it so.
         """
-        if hit.payload in LASTING or hit.payload in _VIOLENCE:
+        if hit.payload in LASTING or hit.payload in VIOLENCE:
             return False
         clause, sentence = self._clauses[hit.first], self._text.sentences[hit.first]
         start, end = bisect_left(self._clauses, clause), bisect_left(self._clauses, clause + 1)
@@ -185,9 +186,22 @@ class _Judge(Denials):
     def _imagined(self, hit: Match) -> bool:
         if self._text.sentences[hit.first] in self._real:
             return False
-        return any(
+        return self._wrapped(hit) or any(
             (cue.first < hit.first or cue.language in _CONDITION_LAST) and not self._happening(hit)
             for cue in self._near_cues("hypothetical", hit)
+        )
+
+    def _wrapped(self, hit: Match) -> bool:
+        """Whether the sentence opens with what it is for, "for my novel", and nobody speaks of himself from there on.
+
+        What happens now, what relatives do and what was swallowed are never part of a story.
+        """
+        if hit.payload in VIOLENCE or hit.payload in _SWALLOWED or self._today(hit):
+            return False
+        start = bisect_left(self._text.sentences, self._text.sentences[hit.first])
+        end = bisect_left(self._text.sentences, self._text.sentences[hit.first] + 1)
+        return any(
+            not self._between(cue.last, end, "restart") for cue in self._cues["wrapper"].within(start, hit.first)
         )
 
     def _happening(self, hit: Match) -> bool:

@@ -23,19 +23,20 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service_chat.safety import gate
-from service_chat.safety.assertion import judge
+from service_chat.safety.assertion import SELF_HARM, VIOLENCE, judge
 from service_chat.safety.cues import Cues, read_cues
 from service_chat.safety.familiar import familiar
 from service_chat.safety.findings import Findings
 from service_chat.safety.language import Languages, Spoken, read_languages
 from service_chat.safety.lexicon import Lexicon, read_concepts, read_lexicon
+from service_chat.safety.matcher import Match
 from service_chat.safety.numbers import Numbers, read_numbers
 from service_chat.safety.orders import Orders, read_orders
 from service_chat.safety.packaged import Packaged, all_of_it_stays, refuse
 from service_chat.safety.questions import asked
 from service_chat.safety.rules import Fired, Rule, Rules, read_rules
 from service_chat.safety.second_reader import RULE as READER_RULE
-from service_chat.safety.second_reader import SecondReader, Suspicion
+from service_chat.safety.second_reader import Impression, SecondReader, Suspicion
 from service_chat.safety.spelling import Speller, Spelling, read_speller
 from service_chat.safety.templates import ENGLISH, Templates
 from service_chat.safety.text import Text, read
@@ -45,6 +46,7 @@ from service_chat.safety.values import Acuity, Flag, Floor, Notice, RecordFacts,
 Check = Callable[[Findings, RecordFacts], "Checked"]
 
 _MOST_QUESTIONS: Final = 4
+_OVER_COMMAS: Final = SELF_HARM | VIOLENCE | {"forced_harm", "poisoned", "poison_substance", "eye_chemical"}
 _INJECTION: Final = "injection_phrase"
 #: An address, a card, a telephone or an insurance number: longer than any dose, date or blood pressure.
 _PRIVATE = re.compile(r"\b[\w.+-]+@[\w-]+\.\w{2,}|(?<![\d/.])\d{3}-\d{2}-\d{4}\b|(?:\+?\d[ \-]?){9,}(?!\d)")
@@ -65,7 +67,7 @@ class Heard:
     findings: Findings
     spoken: Spoken
     bearing: gate.Bearing
-    suspicion: Suspicion | None  #: what it reads like, whatever rules say
+    impression: Impression  #: what it reads like, whatever rules say
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Explained:
     fired: tuple[Fired, ...]
     nearly: tuple[Rule, ...]
     spoken: Spoken
-    suspicion: Suspicion | None
+    impression: Impression
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class Ruleset:
         known = facts or RecordFacts()
         findings, bearing = heard.findings, heard.bearing
         fired, nearly = self.rules.fired(findings, known)
+        suspicion = heard.impression.suspicion
         checked = [check(findings, known) for check in self.checks]
         found = gate.codes(findings, bearing, self.lexicon.concepts, known, ruled=bool(fired))
         codes = tuple(dict.fromkeys((*found, *(code for check in checked for code in check.gate))))
@@ -164,8 +167,8 @@ class Ruleset:
         flags += [flag for check in checked for flag in check.flags]
         if (names := self.flag_names.get(heard.spoken.language)) and heard.spoken.language != ENGLISH:
             flags = [replace(flag, label=names.get(flag.flag, flag.label)) for flag in flags]
-        if heard.suspicion is not None:
-            flags.append(self._suspected(heard, heard.suspicion, [flag.flag for flag in flags]))
+        if suspicion is not None:
+            flags.append(self._suspected(heard, suspicion, [flag.flag for flag in flags]))
         acuity = max(
             [gate.least(codes, bearing)] + [each.rule.acuity for each in fired] + [flag.acuity for flag in flags]
         )
@@ -177,11 +180,11 @@ class Ruleset:
             gate=codes,
             questions=tuple(asked(findings, known, fired, nearly, codes, acuity))[:_MOST_QUESTIONS],
         )
-        return Explained(floor, findings, tuple(fired), tuple(nearly), heard.spoken, heard.suspicion)
+        return Explained(floor, findings, tuple(fired), tuple(nearly), heard.spoken, heard.impression)
 
     def _find(self, text: Text, spoken: Spoken) -> Findings:
         spelling = Spelling(self.speller, frozenset().union(*spoken.voices))
-        matches = self.lexicon.find(text, spoken, spelling.forms)
+        matches = [match for match in self.lexicon.find(text, spoken, spelling.forms) if not _parted(text, match)]
         hits = judge(text, matches, self.cues, spoken.voices)
         return Findings(text, spoken.language, spoken.tongues, hits, self.numbers.find(text))
 
@@ -207,3 +210,14 @@ class Ruleset:
             yield Notice.OUT_OF_SCOPE
         if foreign:
             yield Notice.LANGUAGE_UNSUPPORTED
+
+
+def _parted(text: Text, match: Match) -> bool:
+    """Whether a comma stands inside a match: "makes my eyes bleed, dark mode please" is no darkness before the eyes.
+
+    Despair, violence and poisons are told over commas ("to get married, I'm 16"); another line may only be wrapped.
+    """
+    first, last = text.clauses[match.first], text.clauses[match.last]
+    if first == last or match.payload in _OVER_COMMAS:
+        return False
+    return any(text.opened_by.get(clause) == "," for clause in range(first + 1, last + 1))

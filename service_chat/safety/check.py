@@ -71,9 +71,9 @@ def _explain(text: str, told: Explained) -> None:
     for fired in told.fired:
         flag = fired.rule.flag.value if fired.rule.flag else "-"
         _say(f"  -> {fired.rule.acuity.code:<14} {flag:<22} {fired.rule.reference}")
-    if told.suspicion is not None:
-        run = findings.text.quote_words(told.suspicion.first, told.suspicion.last)
-        _say(f"  ~> {told.suspicion.acuity.code:<14} reads so: {run!r} (score {told.suspicion.score:.1f})")
+    if (suspicion := told.impression.suspicion) is not None:
+        run = findings.text.quote_words(suspicion.first, suspicion.last)
+        _say(f"  ~> {suspicion.acuity.code:<14} reads so: {run!r} (score {told.impression.score:.1f})")
     for rule in told.nearly[:6]:
         _say(f"  .. nearly {rule.reference}")
     _say(

@@ -19,7 +19,8 @@ CUES: Final = (
 )  # fmt: skip
 GRAMMAR: Final = (
     "or", "restart", "stop", "current", "now", "undo", "auxiliary", "light", "ever", "compare", "relative", "was",
-    "ago", "aged", "goes_on", "inherited", "formerly", "dated", "settled", "compound",
+    "ago", "aged", "goes_on", "inherited", "formerly", "dated", "settled", "compound", "negation_alone",
+    "wrapper",
 )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from service_chat.safety.text import is_sign
 #: Words, and for Chinese and Japanese signs, over which a denial reaches.
 _BEFORE, _AFTER = (6, 10), (4, 4)
 _LIST_ITEM = 4
+#: Words before what somebody asks himself: "any chest pain? No". A longer question asks for more than that.
+_ASKING: Final = 2
 _LIST_COMMAS: Final = frozenset({",", "\u3001"})
 
 
@@ -40,7 +42,15 @@ class Denials(Nearby):
                 near = cue.first - hit.last - 1 <= _AFTER[sign]
                 if near and not self._between(hit.last, cue.first, "restart"):
                     return True
-        return self._auxiliary(hit) or self._answered_no(hit)
+        return self._auxiliary(hit) or self._alone(hit) or self._answered_no(hit)
+
+    def _alone(self, hit: Match) -> bool:
+        """Whether a clause is nothing but a bare "not" and a hit: ", pas essoufflé," in a list of what there is not."""
+        clause = self._clauses[hit.first]
+        start, end = bisect_left(self._clauses, clause), bisect_left(self._clauses, clause + 1)
+        if hit.last + 1 < end or hit.first == start or self._opened.get(clause) == "word":
+            return False
+        return any(cue.last + 1 == hit.first for cue in self._cues["negation_alone"].within(start, start + 1))
 
     def _auxiliary(self, hit: Match) -> bool:
         """Whether a denied auxiliary stands right before a hit or one of its words: "the face isn't drooping"."""
@@ -86,9 +96,11 @@ class Denials(Nearby):
         return max(lengths.values(), default=0) <= _LIST_ITEM + 1 and after <= _LIST_ITEM
 
     def _answered_no(self, hit: Match) -> bool:
-        """A form that was filled in: "Fever: no"."""
+        """A form that was filled in: "Fever: no". Or one that somebody put to himself: "Fever? No"."""
         answer = self._clauses[hit.last] + 1
-        if self._opened.get(answer) != ":":
+        sign = self._opened.get(answer)
+        begin = bisect_left(self._clauses, self._clauses[hit.first])
+        if sign != ":" and (sign != "?" or hit.first - begin > _ASKING):
             return False
         start, end = bisect_left(self._clauses, answer), bisect_left(self._clauses, answer + 1)
         return any(

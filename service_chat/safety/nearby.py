@@ -14,8 +14,8 @@ from service_chat.safety.matcher import Match
 from service_chat.safety.text import Text, is_sign
 
 _TURNING: Final = (
-    "negation_before", "negation_after", "past", "family", "hypothetical", "idiom", "auxiliary", "relative", "aged",
-    "formerly", "dated", "compound",
+    "negation_before", "negation_after", "negation_alone", "past", "family", "hypothetical", "idiom", "auxiliary",
+    "relative", "aged", "formerly", "dated", "compound", "wrapper",
 )  # fmt: skip
 #: Words, and for Chinese and Japanese signs, over which a cue reaches that need not stand right beside a hit.
 LOOSE = (9, 16)
@@ -74,11 +74,16 @@ class Nearby:
             kind: Row(cue for cue in by_kind[kind] if not kind.startswith(("negation", "auxiliary")) or denies(cue))
             for kind in (*CUES, *GRAMMAR)
         }
-        #: Sentences in which anything could be other than present.
+        #: Sentences in which anything could be other than present: those of a cue, and the question that it answers.
         self._touched = frozenset(
-            text.sentences[cue.first] for kind in _TURNING for cue in by_kind[kind]
-        )  # fmt: skip
+            sentence for kind in _TURNING for cue in by_kind[kind] for sentence in self._told_of(cue)
+        )
         self._clauses, self._opened = self._cut(by_kind["scope_end"])
+
+    def _told_of(self, cue: Match) -> Iterator[int]:
+        yield self._text.sentences[cue.first]
+        if self._text.opened_by.get(self._text.clauses[cue.first]) == "?" and cue.first > 0:
+            yield self._text.sentences[cue.first - 1]
 
     def _cut(self, ends: Sequence[Match]) -> tuple[list[int], dict[int, str]]:
         """The clause of each word, and what opened each clause: a sign, or a word for those that conjunctions open."""

@@ -41,7 +41,6 @@ class Suspicion:
     """What a text reads like."""
 
     acuity: Acuity  #: `urgent` or `emergency`
-    score: float
     first: int  #: the run it rests on, in words of the text
     last: int
     dangers: tuple[Flag, ...]  #: all of them, the likeliest first
@@ -52,6 +51,14 @@ class Suspicion:
         if self.sure or not named:
             return self.dangers[0]
         return next((danger for danger in self.dangers if danger in named), self.dangers[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """How grave a text reads, and what that makes one suspect."""
+
+    score: float
+    suspicion: Suspicion | None = None  #: None where it reads like nothing urgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +109,15 @@ class SecondReader:
             danger_biases=tuple(biases),
         )
 
-    def look(self, findings: Findings) -> Suspicion | None:
-        """What the text reads like; None where it reads like nothing urgent."""
+    def look(self, findings: Findings) -> Impression:
+        """What the text reads like."""
         words = seen(findings)
         score, first, last = self.highest(words)
         if score <= self.urgent:
-            return None
+            return Impression(score)
         dangers, sure = self._told_of(words[max(0, first - _AROUND) : last + 1 + _AROUND])
-        return Suspicion(
-            acuity=Acuity.EMERGENCY if score > self.emergency else Acuity.URGENT,
-            score=score,
-            first=first,
-            last=last,
-            dangers=dangers,
-            sure=sure,
-        )
+        acuity = Acuity.EMERGENCY if score > self.emergency else Acuity.URGENT
+        return Impression(score, Suspicion(acuity, first, last, dangers, sure))
 
     def believed(self, words: Sequence[str]) -> tuple[Flag, ...]:
         """All dangers, the likeliest to be told of first."""

@@ -58,6 +58,7 @@ class Speller:
         languages: Languages,
         common: frozenset[str],
         spelled: frozenset[str] = frozenset(),
+        meant: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         self.lexicon = lexicon
         tongues = sorted(lexicon.languages - SPACELESS)
@@ -73,6 +74,7 @@ class Speller:
         self._languages = languages
         self._common = common
         self._spelled = spelled
+        self._meant = meant or {}
 
     def is_target(self, word: str, language: str) -> bool:
         """Whether a repair may lead to a word of a language."""
@@ -93,6 +95,10 @@ class Speller:
     def is_meant(self, word: str) -> bool:
         """Whether a word is left as it is: small or common words are spelled as meant."""
         return word in self._common or self._languages.is_small(word)
+
+    def is_ordinary(self, word: str, language: str) -> bool:
+        """Whether a language has this word, and not as an error for one of the lexicon's."""
+        return word in self._meant.get(language, ())
 
 
 def exact(word: str, language: str) -> Sequence[str]:
@@ -133,10 +139,12 @@ class Spelling:
             or any(lexicon.knows(form, language) for form in forms)
         ):
             return forms
-        if self._speller.is_meant(word) or ("en" in self._languages and self._speller.is_right(word)):
+        if self._speller.is_meant(word) or self._speller.is_ordinary(word, language):
+            return forms
+        if "en" in self._languages and self._speller.is_right(word):
             return forms
         for form in tuple(forms):
-            if len(form) >= LEAST + (language != "en") and form.isalpha():  # only English has its common words listed
+            if len(form) >= LEAST + (language != "en") and form.isalpha():  # fewer ordinary words of others are listed
                 forms.extend(self._meant(form).get(language, ()))
             if len(form) >= _SWAP and form.isalpha() and language == "en":
                 forms.extend(swapped for swapped in _swaps(form) if self._speller.is_target(swapped, language))
@@ -173,4 +181,5 @@ def read_speller(
         frozenset(word for _, words in text_items(table(file.get(section))) for word in fold(words).split())
         for section in ("common", "spelled")
     )
-    return Speller(lexicon, negators, languages, common, spelled)
+    meant = {language: frozenset(fold(words).split()) for language, words in text_items(table(file.get("meant")))}
+    return Speller(lexicon, negators, languages, common, spelled, meant)

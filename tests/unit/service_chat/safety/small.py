@@ -210,8 +210,8 @@ def data_in(folder: Path, **changes: str) -> Packaged:
     return Packaged(folder)
 
 
-def small(folder: Path) -> Ruleset:
-    return Ruleset.load(data=data_in(folder))
+def small(folder: Path, **changes: str) -> Ruleset:
+    return Ruleset.load(data=data_in(folder, **changes))
 
 
 @cache

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_chat.safety.assertion import LASTING, SELF_HARM
-from service_chat.safety.values import Assertion
+from service_chat.safety.values import Acuity, Assertion
 from tests.unit.service_chat.safety.small import EXAMPLES, packaged, said
 
 PRESENT, NEGATED, PAST = Assertion.PRESENT, Assertion.NEGATED, Assertion.PAST
@@ -22,6 +22,7 @@ DENIED = [
     ("not thinking about suicide", "suicidal_thought"),
     ("never coughed up blood", "cough_blood"),
     ("she was not actually wheezing", "wheeze"),
+    ("no fever, no cough, not wheezy", "wheeze"),
 ]
 NOT_DENIED = [
     ("I can't breathe", "cant_breathe"),
@@ -41,6 +42,7 @@ NOT_DENIED = [
     ("he isn't vomiting as much", "vomiting"),
     ("I never wake up without a headache", "headache"),
     ("it is not bleeding, it is gushing", "heavy_bleeding"),
+    ("the tablets did not help, fever", "fever"),
 ]
 RELATIVES = [
     ("my grandmother had a stroke at 85", "stroke_said"),
@@ -73,6 +75,68 @@ ILL_NOW = [
 @pytest.mark.parametrize(("text", "concept"), DENIED)
 def test_a_denied_auxiliary_denies_the_symptom_behind_it(text: str, concept: str) -> None:
     assert set(said(packaged().explain(text).findings, concept)) == {NEGATED}
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("je tousse, pas de fièvre, pas essoufflé", "short_breath"),
+        ("etwas Schnupfen, nicht kurzatmig", "short_breath"),
+        ("насморк, не тошнит", "nausea"),
+        ("嗓子痒,不胸闷,不喘", "short_breath"),
+    ],
+)
+def test_a_bare_not_denies_what_it_shares_a_clause_with(text: str, concept: str) -> None:
+    assert PRESENT not in said(packaged().explain(text).findings, concept)
+
+
+@pytest.mark.parametrize(
+    ("text", "concept"),
+    [
+        ("for my novel: would a man with a fever look pale, or flushed?", "grey_pale"),
+        ("para mi novela: un detective con un infarto, ¿se pone pálido?", "heart_attack_said"),
+        ("pour mon roman, un homme très pâle, ça fait peur ?", "grey_pale"),
+    ],
+)
+def test_what_a_sentence_says_it_is_for_holds_over_its_commas(text: str, concept: str) -> None:
+    assert set(said(packaged().explain(text).findings, concept)) == {HYPOTHETICAL}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for my novel, but really it is me: I have chest pain",
+        "for my exam I sat down, my chest hurts now",
+        "for my story: how many paracetamol would kill me",
+        "at school, he hit me in the face again",
+    ],
+)
+def test_a_story_hides_nobody_who_speaks_of_himself(text: str) -> None:
+    assert packaged().assess(text).acuity >= Acuity.URGENT
+
+
+def test_a_bare_no_answers_the_short_question_before_it_on_its_line() -> None:
+    assert set(said(packaged().explain("chest pain? none. cough? yes").findings, "chest_site")) == {NEGATED}
+    for text in ("chest pain?\nnone", "is this bad with my chest pain? no", "chest pain? no idea what to do"):
+        assert PRESENT in said(packaged().explain(text).findings, "chest_site")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "this app makes my eyes bleed, dark mode please",
+        "not been sick, drinking his milk",
+        "non ho dolore al petto, respiro bene",
+        "going to a play about a man who has a stroke",
+        "my neighbour collapsed last month with a bleed on the brain and it made me think",
+        "bruise on my shin from the door, purple going yellow",
+        "headache, but it gets better by the hour",
+        "a red line where I caught my arm on the oven shelf",
+        "quand je fais pipi ça me brûle, et j'ai mal au dos",
+    ],
+)
+def test_words_that_only_stand_side_by_side_are_no_danger(text: str) -> None:
+    assert packaged().assess(text).acuity < Acuity.URGENT
 
 
 @pytest.mark.parametrize(("text", "concept"), NOT_DENIED)

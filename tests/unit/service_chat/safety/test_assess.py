@@ -227,3 +227,23 @@ def test_eight_thousand_characters_cost_no_more_than_the_loop_can_spare() -> Non
     """A wide bound, for any machine: it catches a search that grows with the square of the text."""
     assert _cost((said * 400)[:8000] for said in SAID[:3]) < 0.5
     assert _cost(["x" * 8000, "12 " * 2600, "no " * 2600, "chest, " * 1100]) < 1.0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "blood clot",
+        "preeclampsia",
+        "I think I have sepsis",
+        "miscarriage bleeding",
+        "palpitations sudden",
+        "My husband is abusing me.",
+        "I breathed in smoke from a house fire",
+        "I dislocated my shoulder",
+        "I see floaters and flashes",
+        "blood in my stool",
+    ],
+)
+def test_something_grave_that_is_named_in_few_words_is_never_routine(said: str) -> None:
+    # Too short for the second reader to believe: whatever it thinks of them, the rules have spoken.
+    assert packaged().assess(said).acuity >= Acuity.URGENT

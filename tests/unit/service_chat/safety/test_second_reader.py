@@ -106,7 +106,7 @@ def test_words_that_are_denied_are_only_seen_to_be_denied() -> None:
 
 
 def test_it_is_not_sure_of_one_danger_when_rules_have_named_others() -> None:
-    unsure = Suspicion(Acuity.EMERGENCY, 1.0, 0, 0, (Flag.SELF_HARM, Flag.STROKE, Flag.CARDIAC), sure=False)
+    unsure = Suspicion(Acuity.EMERGENCY, 0, 0, (Flag.SELF_HARM, Flag.STROKE, Flag.CARDIAC), sure=False)
     assert unsure.danger([]) is Flag.SELF_HARM
     assert unsure.danger([Flag.CARDIAC]) is Flag.CARDIAC
     assert unsure.danger([Flag.BREATHING]) is Flag.SELF_HARM  # which it knows nothing of
@@ -115,12 +115,13 @@ def test_it_is_not_sure_of_one_danger_when_rules_have_named_others() -> None:
 
 @pytest.mark.parametrize("text", ["", "   ", "!!!", "12"])
 def test_a_text_without_words_that_weigh_is_nothing(text: str) -> None:
-    assert packaged().hear(text).suspicion is None
+    assert packaged().hear(text).impression.suspicion is None
 
 
 def test_settings_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     settings = (tmp_path / "data", "second_reader.toml")
-    wrong = '[reading]\nunit = "x"\nlengths = [1, 2]\nbars = [0.0]\nurgent = 0\nemergency = 1\n[naming]\nunit = 1\n'
+    levels = "urgent = 0\nemergency = 1"
+    wrong = f'[reading]\nunit = "x"\nlengths = [1, 2]\nbars = [0.0]\n{levels}\n[naming]\nunit = 1\n'
     data = data_in(settings[0], **{settings[1]: wrong})
     with pytest.raises(RulesError) as told:
         Ruleset.load(data=data)

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service_chat.safety.assess import Ruleset
+from service_chat.safety.folding import fold
 from service_chat.safety.spelling import Spelling
-from tests.unit.service_chat.safety.small import EXAMPLES, of, small
+from tests.unit.service_chat.safety.small import EXAMPLES, of, packaged, small
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,24 @@ def test_four_letters_may_have_swapped_neighbours(ruleset: Ruleset) -> None:
 @pytest.mark.parametrize("word", ["heard", "chess", "there"])
 def test_common_words_are_left_alone(ruleset: Ruleset, word: str) -> None:
     assert forms(ruleset, word) == [word]
+
+
+@pytest.mark.parametrize(
+    ("word", "language", "danger"),
+    [
+        ("succéder", "fr", "suicider"), ("employer", "fr", "exploser"), ("scherz", "de", "schmerz"),
+        ("провериться", "ru", "повеситься"), ("الانتظار", "ar", "الانتحار"), ("desconto", "pt", "descendo"),
+    ],
+)  # fmt: skip
+def test_an_ordinary_word_is_no_typing_error_for_a_danger(word: str, language: str, danger: str) -> None:
+    known = fold(word)
+    assert danger not in forms(packaged(), known, language)
+    assert packaged().speller.is_ordinary(known, language)
+
+
+@pytest.mark.parametrize(("typed", "language", "meant"), [("schmrezen", "de", "schmerzen"), ("doloor", "es", "dolor")])
+def test_typing_errors_of_other_languages_are_still_repaired(typed: str, language: str, meant: str) -> None:
+    assert meant in forms(packaged(), typed, language)
 
 
 @pytest.mark.parametrize("typed", ["withot", "wihtout", "denise", "deneis"])
