@@ -174,7 +174,8 @@ class BoundedQueue(Generic[I, R]):
         """Whole seconds until a place is expected, at least 1 (RFC 9110 §10.2.3 allows integers only)."""
         interval = self._pace.interval_s
         if interval is None:  # nothing was settled yet: the work takes at least as long as it has taken so far
-            longest = max((self._clock.monotonic() - t.admitted_at - t.waited_s for t in self._running), default=0.0)
+            now = self._clock.monotonic()
+            longest = max((now - t.admitted_at - (t.waited_s or 0.0) for t in self._running), default=0.0)
             interval = longest / max(1, len(self._running))
         # Whatever the pace, the lane is empty when the deadline of its last ticket has passed.
         last = max((ticket.deadline.remaining() for ticket in self._waiting), default=0.0)

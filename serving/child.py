@@ -13,7 +13,6 @@ The entry must be a function at module level; it and its arguments are pickled o
 import asyncio
 import contextlib
 import contextvars
-import io
 import os
 import socket
 import sys
@@ -27,7 +26,7 @@ from serving.child_pipes import MessagePipe, StderrLines
 from serving.clock import Clock
 from serving.frames import encode
 
-__all__ = ["Channel", "Child", "ChildExit", "ChildListener", "RestartPolicy"]
+__all__ = ["Channel", "Child", "ChildExit", "ChildListener", "RestartPolicy", "living"]
 
 A = TypeVar("A")
 
@@ -35,6 +34,13 @@ A = TypeVar("A")
 _STOOD_STILL_S = 5.0
 #: How long a dead child's last lines are waited for.
 _LAST_LINES_S = 0.5
+#: Names of the children of this process that live, by process number. The event loop's.
+_LIVING: dict[int, str] = {}
+
+
+def living() -> Mapping[int, str]:
+    """Names by process number, of every child that lives now, whoever keeps it. Call from the event loop only."""
+    return _LIVING
 
 
 class Child(Generic[A]):
@@ -127,9 +133,10 @@ class Child(Generic[A]):
         """One life: from the spawn to the reaped exit. Whatever way this is left, the process is gone afterwards."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        # A pipe of our own, not asyncio's: that one calls a process dead only when everything that inherited its
-        # standard error is gone too, so a child's own child could hide the death for hours.
-        stderr_from, stderr_to = (io.FileIO(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        # Ends of our own, not asyncio's: that one calls a process dead only when everything that inherited its
+        # standard error is gone too, so a child's own child could hide the death for hours. And sockets, no pipe: of
+        # anything else uvloop closes the number twice, and in between another thread may have been given it.
+        stderr_from, stderr_to = socket.socketpair()
         pipe, stderr = MessagePipe(self._deliver), StderrLines(self._listener.on_stderr)
         try:
             await _to_its_end(self._begin((ours, pipe), (stderr_from, stderr), theirs, stderr_to))
@@ -137,6 +144,7 @@ class Child(Generic[A]):
             assert process is not None
             self._hung, self._silence = False, self._policy.silence_s
             self.starts += 1
+            _LIVING[process.pid] = self.name
             self._last_sign = self._clock.monotonic()
             self._transport = pipe.transport
             self._listener.on_start(process.pid)
@@ -163,9 +171,9 @@ class Child(Generic[A]):
     async def _begin(
         self,
         pipe: tuple[socket.socket, MessagePipe],
-        stderr: tuple[io.FileIO, StderrLines],
+        stderr: tuple[socket.socket, StderrLines],
         their_pipe: socket.socket,
-        their_stderr: io.FileIO,
+        their_stderr: socket.socket,
     ) -> None:
         """Makes the process and connects both pipes. The child's ends are closed here: it has its own."""
         loop = asyncio.get_running_loop()
@@ -183,15 +191,17 @@ class Child(Generic[A]):
 
     async def _reap(self) -> None:
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
+        if process is None:
             return
-        try:
-            async with asyncio.timeout(self._policy.grace_s):
+        if process.returncode is None:
+            try:
+                async with asyncio.timeout(self._policy.grace_s):
+                    await process.wait()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
                 await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        _LIVING.pop(process.pid, None)
 
     def _deliver(self, message: object) -> None:
         self._last_sign = self._clock.monotonic()

@@ -6,11 +6,9 @@ In a container the number of CPUs of the machine says nothing. `service_chat` si
 
 import math
 import os
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_OWN_CGROUP = Path("/proc/self/cgroup")
+from serving.cgroup import OWN, ROOT, groups_of, read_text
 
 
 def whole_cores() -> int:
@@ -20,25 +18,19 @@ def whole_cores() -> int:
     return max(1, affinity if quota is None else min(affinity, math.floor(quota)))
 
 
-def read_quota(root: Path = _CGROUPS, own: Path = _OWN_CGROUP) -> float | None:
+def read_quota(root: Path = ROOT, own: Path = OWN) -> float | None:
     """The least CPU quota of our cgroup and those above it, in CPUs. None where there is none, or no cgroups."""
-    try:
-        lines = own.read_text().splitlines()
-    except OSError:
-        return None
-    quotas: list[float] = []
-    for line in lines:
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if not controllers:  # version 2 has one line and names no controller
-            quotas += _quotas(root, path, lambda folder: parse_cpu_max(_text(folder / "cpu.max")))
-        elif "cpu" in controllers.split(","):
-            quotas += _quotas(
-                root / "cpu",
-                path,
-                lambda folder: parse_cfs(_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")),
-            )
-    return min(quotas, default=None)
+    quotas = (
+        group_quota(groups.version, folder) for groups in groups_of("cpu", root, own) for folder in groups.folders
+    )
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def group_quota(version: int, folder: Path) -> float | None:
+    """Of one group."""
+    if version == 2:
+        return parse_cpu_max(read_text(folder / "cpu.max"))
+    return parse_cfs(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us"))
 
 
 def parse_cpu_max(text: str) -> float | None:
@@ -54,17 +46,3 @@ def parse_cfs(quota: str, period: str) -> float | None:
     except (ValueError, ZeroDivisionError):
         return None
     return cpus if cpus > 0 else None
-
-
-def _quotas(root: Path, path: str, read: Callable[[Path], float | None]) -> list[float]:
-    # Inside a container the path may be the host's and lead nowhere; the mount's root is then our own group.
-    here = PurePosixPath(path.lstrip("/"))
-    folders = [root / here, *(root / parent for parent in here.parents), root]
-    return [quota for quota in map(read, folders) if quota is not None]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text().strip()
-    except OSError:
-        return ""

@@ -1,6 +1,6 @@
 """A Prometheus counter that one event loop counts up: plain numbers, no lock, as in `serving.histogram`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -39,6 +39,10 @@ class Counter(Collector):
     def inc(self, amount: float = 1.0) -> None:
         """For a counter without labels."""
         self._counts[()].inc(amount)
+
+    def counts(self) -> Mapping[tuple[str, ...], float]:
+        """What was counted so far, by label values."""
+        return {key: count.value for key, count in self._counts.items()}
 
     @override
     def collect(self) -> Iterable[Metric]:

@@ -23,16 +23,25 @@ class Drain:
         self._lanes, self._lifecycle, self._grace_s = lanes, lifecycle, grace_s
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._signalled = False
+        #: How long the drain still waits, while it does.
+        self._patience: asyncio.Timeout | None = None
 
     def watch(self) -> None:
         """Called on the event loop once there is something to drain; before that, `begin_from_signal` does nothing."""
         self._loop = asyncio.get_running_loop()
 
     def begin_from_signal(self, then: Callable[[], None]) -> None:
-        """Begins, and calls `then` once nothing is left: until then the door stays open to say no."""
+        """Begins, and calls `then` once nothing is left: until then the door stays open to say no.
+
+        A second signal is from somebody who will not wait: what is left is settled at once, and `then` comes as before.
+        """
         if self._loop is None:
             then()
+        elif self._signalled:
+            self._loop.call_soon_threadsafe(self._hurry)
         else:
+            self._signalled = True
             self._loop.call_soon_threadsafe(self._begin_then, then)
 
     def _begin_then(self, then: Callable[[], None]) -> None:
@@ -54,12 +63,18 @@ class Drain:
         assert self._task is not None
         await self._task
 
+    def _hurry(self) -> None:
+        self._grace_s = 0.0  # for a drain that has not come to its wait yet
+        if self._patience is not None:
+            self._patience.reschedule(0.0)
+
     async def _empty(self) -> None:
         events.shutdown_begun(grace_s=self._grace_s, depth=sum(lane.depth for lane in self._lanes))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._grace_s):
+            async with asyncio.timeout(self._grace_s) as self._patience:
                 for lane in self._lanes:
                     await lane.drained()
+        self._patience = None
         gone = Draining("The process went down before the answer.", retry_after_s=1)
         left = sum(lane.abandon(gone) for lane in self._lanes)
         events.shutdown_done(drained=left == 0, abandoned=left)

@@ -59,6 +59,17 @@ shutdown_done = declare(
 event_loop_blocked = declare(
     "event_loop_blocked", "Something held the event loop longer than a probe may wait.", "lag_ms", level=WARNING
 )
+resource_usage = declare(
+    "resource_usage",
+    "What the process used since the last such line, its children by kind, and its cgroup; null is not known.",
+    "cpu_percent",
+    "mem_mb",
+    "open_fds",
+    "children",
+    "throttled_s",
+    "cgroup_mem_mb",
+    "cgroup_limit_mb",
+)
 unexpected_error = declare(
     "unexpected_error",
     "An error outside the tree reached a door. Types and places only: its words may hold a patient's.",
@@ -78,6 +89,13 @@ child_exited = declare(
     level=WARNING,
 )
 child_stderr = declare("child_stderr", "A line that a child process wrote to its standard error.", "child", "line")
+spans_not_exported = declare(
+    "spans_not_exported",
+    "The collector does not take spans; they are dropped, and nothing else is lost. Told once, until it does again.",
+    "collector",
+    level=WARNING,
+)
+spans_exported_again = declare("spans_exported_again", "The collector takes spans again.", "collector")
 setting_without_effect = declare(
     "setting_without_effect",
     "A variable is set whose behaviour is not built yet.",

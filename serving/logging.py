@@ -28,9 +28,10 @@ _Line: TypeAlias = dict[str, object]
 #: Paths that probes and scrapers call every few seconds: no access line unless asked for.
 PROBE_PATHS = frozenset({"/health", "/healthz", "/ready", "/metrics", "/prometheus", "/predict_ping"})
 
-#: uvicorn's loggers come with handlers of their own; httpx logs whole URLs, and an URL can name a patient.
+#: uvicorn's loggers come with handlers of their own; httpx logs whole URLs, and an URL can name a patient. kafka tells
+#: each connection and fetch of a rebalance in words of its own.
 _ADOPTED = ("uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi")
-_QUIET = ("httpx", "httpcore", "huggingface_hub", "asyncio")
+_QUIET = ("httpx", "httpcore", "huggingface_hub", "asyncio", "kafka", "urllib3")
 
 
 class _AccessFilter(logging.Filter):

@@ -4,6 +4,7 @@ A loop that is held inside a model answers no probe; this is the number that sho
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from serving import events
@@ -22,6 +23,8 @@ class LagStatistics:
 class LoopLag:
     def __init__(self, clock: Clock, every_s: float = 0.1, report_above_s: float = 0.5) -> None:
         self._clock, self._every, self._report_above = clock, every_s, report_above_s
+        #: Told of each measurement, in seconds.
+        self.on_lag: Callable[[float], None] | None = None
         self._last = self._max = self._sum = 0.0
         self._count = 0
         self._task: asyncio.Task[None] | None = None
@@ -47,5 +50,7 @@ class LoopLag:
             self._max = max(self._max, self._last)
             self._sum += self._last
             self._count += 1
+            if self.on_lag is not None:
+                self.on_lag(self._last)
             if self._last >= self._report_above:
                 events.event_loop_blocked(lag_ms=round(self._last * 1000, 1))

@@ -50,6 +50,13 @@ class ServiceSettings(BaseSettings):
     log_format: LogFormat = Field("json", description="One JSON object a line, or plain text for a terminal.")
     access_log: bool = Field(True, description="One line per HTTP request (logger uvicorn.access).")
     log_probes: bool = Field(False, description="Access lines for health, readiness and metrics requests too.")
+    enable_resource_logs: bool = Field(
+        False, description="Log what the process and its children use (`resource_usage`); /metrics has it either way."
+    )
+    resource_log_seconds: float = Field(10.0, ge=1, le=3600, description="Between two of those lines.")
+    build_revision: str = Field(
+        "", max_length=64, description="What was built, for `service_info`; the images set it to their commit."
+    )
     admin_token: str = Field(
         "",
         repr=False,

@@ -10,6 +10,7 @@ from typing import Generic, TypeAlias, TypeVar, cast
 
 from serving.deadline import Deadline
 from serving.errors import CallerGone, DeadlineExceeded, SluiceError
+from serving.tracing import Trace
 
 I = TypeVar("I")  # noqa: E741 - the item of a ticket; no digit can be meant in a type
 R = TypeVar("R")
@@ -25,8 +26,8 @@ class Ticket(Generic[I, R]):
     """A place in a lane, and later the answer. Its lane alone writes `stage`, `value`, `error` and `watchers`."""
 
     __slots__ = (
-        *("_close", "admitted_at", "alarm_slot", "deadline", "error", "item", "size", "stage", "value", "waited_s"),
-        "watchers",
+        *("_close", "admitted_at", "alarm_slot", "deadline", "error", "item", "size", "stage", "trace", "value"),
+        *("waited_s", "watchers"),
     )
 
     def __init__(self, item: I, deadline: Deadline, close: "Close[I, R]", admitted_at: float, size: int) -> None:
@@ -35,7 +36,8 @@ class Ticket(Generic[I, R]):
         self.deadline = deadline
         self.admitted_at = admitted_at
         self.size = size
-        self.waited_s = 0.0
+        #: None until it is taken.
+        self.waited_s: float | None = None
         self.alarm_slot = 0
         self._close = close
         self.stage = Stage.WAITING
@@ -44,6 +46,8 @@ class Ticket(Generic[I, R]):
         #: What it was settled with, if that was an error.
         self.error: SluiceError | None = None
         self.watchers: list[Callable[[], None]] | None = None
+        #: What its wait and its work are part of; set by whoever admits, where that is traced.
+        self.trace: Trace | None = None
 
     @property
     def settled(self) -> bool:

@@ -6,14 +6,15 @@ memory with one header, before anybody has asked for credentials.
 """
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.http.refusal_counting import RefusalCounting
 
 #: Of one request, beside its body. Chunks of one byte each need six; nobody sends so many.
 MOST_BYTES = 256 * 1024
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class BoundedHead(HttpToolsProtocol):
+class BoundedHead(RefusalCounting):
     _beside = 0  #: bytes of the present request that are no body, but for those that came with its first
 
     @override
@@ -23,6 +24,7 @@ class BoundedHead(HttpToolsProtocol):
         if self._beside > MOST_BYTES and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:  # else it would stand in the middle of an answer
                 self.transport.write(_TOO_LARGE)
+                self.on_refused("other", 431)
             self.transport.close()
 
     @override

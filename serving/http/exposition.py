@@ -12,7 +12,7 @@ def metrics_router(metrics: Metrics, *aliases: str) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     async def exposition() -> Response:
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await metrics.scrape(), media_type=CONTENT_TYPE_LATEST)
 
     for path in ("/metrics", *aliases):
         router.add_api_route(

@@ -5,7 +5,6 @@ connection that the balancer is just about to use. A signal begins the drain; th
 nothing is left, and only then the server closes.
 """
 
-import asyncio
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +16,8 @@ from starlette.types import ASGIApp
 from typing_extensions import override
 
 from serving.http.bounded_head import BoundedHead
+from serving.http.refusal_counting import RefusalCounting, counting
+from serving.metrics import Metrics
 from serving.settings import ServiceSettings, SettingsError
 
 T = TypeVar("T")
@@ -33,47 +34,51 @@ def serve(
     settings: ServiceSettings,
     port: int,
     on_signal: OnSignal,
-    http: type[asyncio.Protocol] | None = None,
+    metrics: Metrics,
+    http: type[RefusalCounting] | None = None,
     proxies: str | None = None,
 ) -> None:
     """Blocks until the process is told to end, which is a success: SIGTERM and Ctrl-C exit with status 0.
 
-    `on_signal` is called once, from the signal handler, with what closes the server when the house is drained. `http`
-    is a service's own kind of uvicorn's protocol class, where it has one. `proxies` are those whose X-Forwarded-For is
-    believed, as uvicorn has them; None where nothing asks where a caller comes from.
+    `on_signal` is called from the signal handler with what closes the server when the house is drained, and once more
+    for a second signal, which asks for that at once.
+    `metrics` count what the server answers by itself. `http` is a service's own kind of uvicorn's protocol class, where
+    it has one. `proxies` are those whose X-Forwarded-For is believed, as uvicorn has them; None where nothing asks
+    where a caller comes from.
     """
     # uvicorn raises the signal again once it has shut down, to whatever handler stood here before it.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, lambda *_: sys.exit(0))
-    _Server(server_config(app, settings, port, http, proxies), on_signal).run()
+    _Server(server_config(app, settings, port, http, proxies, metrics), on_signal).run()
 
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_signal: OnSignal) -> None:
         super().__init__(config)
         self._on_signal = on_signal
-        self._told = False
+        self._told = 0
 
     @override
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """The first signal drains, the second one ends the wait."""
-        if self._told:
-            super().handle_exit(sig, frame)
-        else:
-            self._told = True
+        """The first signal drains, the second one ends the wait, the third one closes whatever is still open."""
+        self._told += 1
+        if self._told <= 2:
             self._on_signal(lambda: super(_Server, self).handle_exit(sig, frame))
+        else:
+            super().handle_exit(sig, frame)
 
 
 def server_config(
     app: ASGIApp,
     settings: ServiceSettings,
     port: int,
-    http: type[asyncio.Protocol] | None = None,
+    http: type[RefusalCounting] | None = None,
     proxies: str | None = None,
+    metrics: Metrics | None = None,
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=http or BoundedHead,
+        http=counting(http or BoundedHead, metrics.count_unmatched if metrics is not None else None),
         host=settings.host,
         port=port,
         log_config=None,  # serving.logging has the loggers

@@ -12,12 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving import events
 from serving.http.problems import Shape, problem, problem_response
 from serving.logging import PROBE_PATHS, where
-from serving.metrics import Metrics
+from serving.metrics import METHODS, UNKNOWN, Metrics
+from serving.spans import listened, served
 from serving.tracing import note_endpoint, trace_from, tracing
-
-#: Label for paths that no route knows: a scanner must not be able to fill the registry with names.
-UNKNOWN = "unmatched"
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class TraceMiddleware:
@@ -33,7 +30,7 @@ class TraceMiddleware:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         trace = trace_from(headers)
-        status, started = 500, False
+        status, started, cut = 500, False, False
 
         async def send_traced(message: Message) -> None:
             nonlocal status, started
@@ -62,18 +59,22 @@ class TraceMiddleware:
             except Exception as error:
                 events.unexpected_error(error_type=type(error).__name__, at=where(error))
                 if started:
+                    cut = True
                     raise  # the status line is out: the server must cut the connection, or the answer looks whole
                 body = problem(500, "internal_error", "An unexpected error occurred.")
                 await problem_response(body, self._shape)(scope, receive, send_traced)
             finally:
                 self._metrics.http_in_flight -= 1
                 endpoint = self._endpoint(scope)
-                method = scope["method"] if scope["method"] in _METHODS else "other"
+                method = scope["method"] if scope["method"] in METHODS else "other"
                 self._metrics.http_requests.labels(endpoint, method, status).inc()
                 self._metrics.http_duration.labels(endpoint).observe(time.perf_counter() - begun)
                 # A probe that answers "not yet" is no error: an alert would fire at every rollout.
-                if status >= 500 and scope["path"] not in PROBE_PATHS:
+                not_yet = status == 503 and scope["path"] in PROBE_PATHS
+                if cut or (status >= 500 and not not_yet):
                     self._metrics.http_errors.labels(endpoint).inc()
+                if listened() and scope["path"] not in PROBE_PATHS:
+                    served(trace, begun, method, endpoint, status)
 
     def _endpoint(self, scope: Scope) -> str:
         """The route's pattern, never the path itself: a path may hold a record number."""

@@ -1,12 +1,14 @@
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serving.child import Child, ChildExit, RestartPolicy
+from serving.child_pipes import StderrLines
 from serving.clock import SystemClock
 from tests.fakes.children import Remembering, echo
 from tests.fakes.clock import ManualClock
@@ -270,3 +272,24 @@ async def test_a_close_that_is_cancelled_half_way_is_finished_by_the_next() -> N
 
 def child_processes() -> set[str]:
     return {name for name in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split() if name}
+
+
+async def test_no_number_of_a_descriptor_is_closed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A second close of the same number hits whatever another thread has opened in between: a lock, a socket of Kafka's.
+    lent: list[object] = []
+    made = StderrLines.connection_made
+
+    def noted(self: StderrLines, transport: asyncio.BaseTransport) -> None:
+        lent.append(transport.get_extra_info("pipe"))
+        made(self, transport)
+
+    monkeypatch.setattr(StderrLines, "connection_made", noted)
+    seen = Remembering()
+    async with child(seen) as echoing:
+        await seen.messages.get()
+        echoing.send("die")
+        await seen.exits.get()
+        await seen.messages.get()
+    # uvloop closes the number itself and then the object, unless it is a socket, which it makes forget the number.
+    assert len(lent) == 2
+    assert all(isinstance(each, socket.socket) and each.fileno() == -1 for each in lent)

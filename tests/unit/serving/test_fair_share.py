@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from serving.admission import BoundedQueue
 from serving.deadline import Deadline
-from serving.fair_share import FairShare
+from serving.fair_share import Company, FairShare
 from tests.fakes.clock import ManualClock
 
 Lane = BoundedQueue[int, str]
@@ -74,3 +74,20 @@ def test_nothing_waits_nothing_is_taken() -> None:
     assert share.take_now(8) == []
     with pytest.raises(ValueError, match="above 0"):
         lanes(0.0)
+
+
+def test_beside_callers_the_turns_of_others_are_short_and_without_them_whole() -> None:
+    async def inside() -> None:
+        clock = ManualClock()
+        callers, claims = Lane(100, clock), Lane(100, clock)
+        share = FairShare((callers, 4.0), (claims, 1.0), company=Company(clock, at_most=4, lately_s=0.1))
+        fill(claims, 90, clock, 1)
+        assert len(share.take_now(32)) == 32, "no caller was ever here"
+        fill(callers, 20, clock, 0)
+        assert len(share.take_now(32)) == 20, "callers' own turns are whole"
+        clock.turn(0.05)
+        assert [len(share.take_now(32)), len(share.take_now(3))] == [4, 3]
+        clock.turn(0.06)
+        assert len(share.take_now(32)) == 32
+
+    asyncio.run(inside())

@@ -15,7 +15,8 @@ from serving.tracing import Trace, note_endpoint, tracing
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    names = ("", "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi", "asyncio", "py.warnings")
+    names = ["", "uvicorn", "uvicorn.access", "uvicorn.error", "uvicorn.asgi", "asyncio", "py.warnings"]
+    names += ["kafka", "httpx", "urllib3"]
     loggers = [logging.getLogger(name) for name in names]
     before = [(x, x.handlers, x.filters, x.level, x.propagate) for x in loggers]
     yield
@@ -43,6 +44,16 @@ def test_without_an_access_log_uvicorn_finds_nobody_to_write_for(capsys: pytest.
 
 def access(path: str, method: str = "GET", status: int = 200) -> None:
     logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", method, path, "1.1", status)
+
+
+@pytest.mark.parametrize("library", ["kafka.consumer.fetcher", "httpx", "urllib3.connectionpool"])
+def test_libraries_are_heard_when_something_is_wrong_and_not_before(
+    capsys: pytest.CaptureFixture[str], library: str
+) -> None:
+    start()
+    logging.getLogger(library).info("Node 1 at 10.0.0.7 is connected")
+    logging.getLogger(library).warning("Node 1 is gone")
+    assert [line["event"] for line in lines(capsys)] == ["Node 1 is gone"]
 
 
 def test_an_event_is_one_json_line_with_time_level_and_its_fields(capsys: pytest.CaptureFixture[str]) -> None:

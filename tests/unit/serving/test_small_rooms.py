@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving.background import in_background
 from serving.confinement import Confined
 from serving.frames import FrameReader, encode
 from serving.loop_lag import LoopLag
-from serving.metrics import Metrics, Reading
+from serving.metrics import Metrics
+from serving.readings import Reading
 from tests.fakes.clock import ManualClock
 
 
@@ -108,3 +110,26 @@ async def test_the_guard_of_this_suite_sees_a_blocked_loop() -> None:
     lag = LoopLag(Sleepy())
     with pytest.raises(BlockingError):
         await lag._measure()
+
+
+@pytest.mark.anyio
+async def test_a_task_that_nobody_awaits_does_not_die_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        raise LookupError("nobody thought of this")
+
+    task = in_background(work(), "gardener")
+    with caplog.at_level("ERROR"):
+        await asyncio.wait([task])
+        await asyncio.sleep(0)
+    (line,) = caplog.records
+    assert line.message == "unexpected_error"
+    assert "gardener: test_small_rooms.py:" in str(vars(line))
+
+
+@pytest.mark.anyio
+async def test_a_task_that_is_cancelled_has_nothing_to_tell(caplog: pytest.LogCaptureFixture) -> None:
+    task = in_background(asyncio.sleep(60), "gardener")
+    task.cancel()
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert caplog.records == []

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import StreamingResponse
 
 from serving.errors import DependencyFailed, NotReady, QueueFull
 from serving.http.app import add_floor
@@ -55,6 +56,18 @@ def app_of(metrics: Metrics, shape: Shape = as_it_is) -> FastAPI:
     @included.get("/half")
     async def half() -> None:
         raise DependencyFailed("half a pair", name="\ud83d")
+
+    @included.get("/cut")
+    async def cut() -> StreamingResponse:
+        async def words() -> AsyncIterator[str]:
+            yield "one"
+            raise ValueError("and no more")
+
+        return StreamingResponse(words())
+
+    @included.get("/health")
+    async def broken_probe() -> None:
+        raise ValueError("a probe that breaks")
 
     app.include_router(included)
     add_floor(app, ServiceSettings(), metrics, 1000, {}, shape)
@@ -116,6 +129,33 @@ async def test_a_probe_that_is_told_not_yet_is_no_error() -> None:
     async with asking(metrics) as client:
         assert (await client.get("/ready")).status_code == 503
     assert sample(metrics, "http_request_errors_total", endpoint="/ready") == 0
+
+
+async def test_a_probe_that_breaks_is_an_error() -> None:
+    metrics = Metrics()
+    async with asking(metrics) as client:
+        assert (await client.get("/health")).status_code == 500
+    assert sample(metrics, "http_request_errors_total", endpoint="/health") == 1
+
+
+async def test_an_answer_that_is_cut_off_is_an_error_though_it_began_well() -> None:
+    metrics = Metrics()
+    async with asking(metrics) as client:
+        with pytest.raises(ValueError, match="and no more"):
+            await client.get("/cut")
+    assert sample(metrics, "http_requests_total", endpoint="/cut", method="GET", status="200") == 1
+    assert sample(metrics, "http_request_errors_total", endpoint="/cut") == 1
+    assert metrics.http_in_flight == 0
+
+
+async def test_a_browsers_preflight_is_counted() -> None:
+    metrics = Metrics()
+    asks = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
+    async with asking(metrics) as client:
+        assert (await client.options("/read", headers=asks)).status_code == 200
+        assert (await client.options("/read", headers={**asks, "Origin": "http://elsewhere"})).status_code == 400
+    for status in ("200", "400"):
+        assert sample(metrics, "http_requests_total", endpoint="unmatched", method="OPTIONS", status=status) == 1
 
 
 async def test_a_body_over_the_bound_is_refused_with_and_without_a_length() -> None:
