@@ -1,7 +1,9 @@
 """Apache Kafka behind the ports: kafka-python, with every trap of it kept in the `kafka_*` rooms beside this one.
 
-`kafka_connection` says how to reach it, `kafka_consumer` and `kafka_producer` do the work, `kafka_listener` brings
-rebalances to the thread that polls, `kafka_errors` says what a failure means.
+`kafka_connection` says how to reach it, `kafka_consumer` and `kafka_producer` do the work, `kafka_messages` reads and
+writes the client's values, `kafka_errors` says what a failure means. For the consumer, `kafka_holdings` knows what it
+has, `kafka_listener` brings rebalances to the thread that polls; `kafka_joining` and `kafka_parking` put right what the
+client does wrong. `kafka_loop` holds the client's event loop.
 """
 
 from collections.abc import Mapping

@@ -9,10 +9,9 @@ read to, and what had been taken but not finished would be lost with no lag to s
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Protocol, assert_never
+from typing import assert_never
 
-from kafka import KafkaConsumer as Client  # type: ignore[import-untyped]  # ships no types; described below
-from kafka import OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer as Client  # type: ignore[import-untyped]  # ships no types
 from kafka.coordinator.assignors.cooperative_sticky import (  # type: ignore[import-untyped]  # ships no types
     CooperativeStickyAssignor,
 )
@@ -21,26 +20,18 @@ from typing_extensions import override
 
 from inference_container.broker.kafka_connection import KafkaConnection
 from inference_container.broker.kafka_errors import is_fenced, translated
+from inference_container.broker.kafka_holdings import Holdings
+from inference_container.broker.kafka_joining import keep_finished_joins
 from inference_container.broker.kafka_listener import Bridge, Change
 from inference_container.broker.kafka_loop import connecting
-from inference_container.broker.ports import Consumer, Headers, Membership, Partition, Rebalance, Record
+from inference_container.broker.kafka_messages import committed, ours, record, theirs, to_commit
+from inference_container.broker.kafka_parking import empty_the_place
+from inference_container.broker.ports import Committed, Consumer, Membership, Partition, Rebalance, Record
 from inference_container.broker.sharing import COOPERATIVE_STICKY, RANGE
 from inference_container.errors import CommitRefused
 from serving.errors import DependencyFailed, SluiceError
 
 _ASSIGNORS = {COOPERATIVE_STICKY: CooperativeStickyAssignor, RANGE: RangePartitionAssignor}
-
-
-class _Message(Protocol):
-    """A record as the client hands it out."""
-
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-    timestamp: int
 
 
 class KafkaConsumer(Consumer):
@@ -52,14 +43,7 @@ class KafkaConsumer(Consumer):
         """
         self._rebalance = rebalance
         self._answer_ms = int(connection.answer_timeout_s * 1000)
-        self._close_ms = int(connection.answer_timeout_s * 1000)
-        self._ours: set[Partition] = set()
-        self._paused: set[Partition] = set()
-        #: Given back, and maybe given again with the client's old position (eager assignors only).
-        self._stale: set[Partition] = set()
-        #: Ours again, but nothing may be read before the position is put right.
-        self._to_rewind: set[Partition] = set()
-        self._holding = False
+        self._held = Holdings()
         self._trouble: Exception | None = None
         self._fenced = False
         self._closed = False
@@ -85,6 +69,7 @@ class KafkaConsumer(Consumer):
                 metadata_max_age_ms=30_000,
             )
         self._made = made
+        keep_finished_joins(self._inner._coordinator, made.loop)
         self._bridge = Bridge(self._on_change, f"poll-{membership.group}")
         try:
             self._subscribe(membership.topics, connection.connect_timeout_s)
@@ -95,20 +80,19 @@ class KafkaConsumer(Consumer):
 
     def _subscribe(self, topics: Sequence[str], timeout_s: float) -> None:
         self._inner.subscribe(topics=list(topics), listener=self._bridge.listener(self._made.loop))
-        # The client asks about its topics when it subscribes, unless it is just then asking about none: that answer
-        # counts as this one's, and the member is assigned nothing until the next look, half a minute later.
-        self._bridge.drive(lambda: [self._inner.partitions_for_topic(topic) for topic in topics], timeout_s)
+        self._made.learn_topics(timeout_s)
 
     @override
     def poll(self, most: int, wait_s: float) -> Sequence[Record]:
         if self._closed:
             raise RuntimeError("the consumer is closed")
         if self._fenced:
-            self._lose(frozenset(self._ours))
+            self._lose(self._held.ours)
             raise DependencyFailed("Another member has taken this one's static name.")
         # The client refuses to hand out none at all, and who does not poll is thrown out.
-        self._hold(most < 1)
+        self._held.holding = most < 1
         self._put_right()
+        empty_the_place(self._inner._fetcher)
         try:
             found = self._bridge.drive(
                 partial(self._inner.poll, timeout_ms=int(wait_s * 1000), max_records=max(1, most))
@@ -119,48 +103,50 @@ class KafkaConsumer(Consumer):
             raise translated(failure) from failure
         if self._trouble is not None:
             trouble, self._trouble = self._trouble, None
-            for place, messages in found.items():
-                self._inner.seek(place, messages[0].offset)  # they were not handed out: the next poll brings them
+            for place in found.keys() & self._inner.assignment():
+                self._inner.seek(place, found[place][0].offset)  # not handed out: the next poll brings them
             raise trouble
-        return [_record(message) for messages in found.values() for message in messages]
+        # What left us within this very poll is for whoever has it now, and what came back with it is read anew.
+        found = {place: messages for place, messages in found.items() if self._held.trusted(ours(place))}
+        return [record(message) for messages in found.values() for message in messages]
 
     @override
     def pause(self, partitions: Collection[Partition]) -> None:
-        self._paused |= self._ours & set(partitions)
+        self._held.pause(partitions)
         self._apply()
 
     @override
     def resume(self, partitions: Collection[Partition]) -> None:
-        self._paused -= set(partitions)
+        self._held.resume(partitions)
         self._apply()
 
     @property
     @override
     def assigned(self) -> frozenset[Partition]:
-        return frozenset(self._ours)
+        return self._held.ours
 
     @property
     @override
     def paused(self) -> frozenset[Partition]:
-        return frozenset(self._paused)
+        return self._held.paused
 
     @override
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
-        if not offsets.keys() <= self._ours:
+    def commit(self, offsets: Mapping[Partition, int], notes: Mapping[Partition, str] = {}) -> None:
+        if not offsets.keys() <= self._held.ours:
             # Kafka itself would take them from any living member, over the head of the one that has them now.
             raise CommitRefused(partitions=sorted(map(str, offsets)))
-        self._commit(offsets)
+        self._commit({each: Committed(offset, notes.get(each, "")) for each, offset in offsets.items()})
 
     @override
-    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        found: dict[Partition, int] = {}
+    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, Committed]:
+        found: dict[Partition, Committed] = {}
         for partition in partitions:
             try:
-                offset = self._inner.committed(_theirs(partition), timeout_ms=self._answer_ms)
+                told = self._inner.committed(theirs(partition), metadata=True, timeout_ms=self._answer_ms)
             except Exception as failure:
                 raise translated(failure) from failure
-            if offset is not None and offset >= 0:
-                found[partition] = offset
+            if (kept := committed(told)) is not None:
+                found[partition] = kept
         return found
 
     @override
@@ -168,10 +154,10 @@ class KafkaConsumer(Consumer):
         if not partitions:
             return {}
         try:
-            found = self._inner.end_offsets([_theirs(each) for each in partitions], timeout_ms=self._answer_ms)
+            found = self._inner.end_offsets([theirs(each) for each in partitions], timeout_ms=self._answer_ms)
         except Exception as failure:
             raise translated(failure) from failure
-        return {Partition(place.topic, place.partition): offset for place, offset in found.items()}
+        return {ours(place): offset for place, offset in found.items()}
 
     @override
     def close(self) -> None:
@@ -179,7 +165,7 @@ class KafkaConsumer(Consumer):
             return
         self._closed = True
         try:
-            self._bridge.drive(partial(self._inner.close, autocommit=False, timeout_ms=self._close_ms))
+            self._bridge.drive(partial(self._inner.close, autocommit=False, timeout_ms=self._answer_ms))
         except Exception as failure:
             raise translated(failure) from failure
         finally:
@@ -200,90 +186,63 @@ class KafkaConsumer(Consumer):
                 case "assigned":
                     self._take(partitions)
                 case "revoked":
-                    self._give_back(partitions & self._ours)
+                    self._give_back(partitions & self._held.ours)
                 case "lost":
-                    self._lose(partitions & self._ours)
+                    self._lose(partitions & self._held.ours)
                 case _ as never:
                     assert_never(never)
         except Exception as failure:
             self._trouble = failure
 
     def _take(self, partitions: frozenset[Partition]) -> None:
-        self._ours |= partitions
-        self._paused -= partitions
-        self._to_rewind |= partitions & self._stale
-        self._stale -= partitions
+        self._held.took(partitions)
         self._apply()
         told = self._rebalance.assigned(partitions)
         for partition, offset in told.items():
-            self._inner.seek(_theirs(partition), offset)
-        self._to_rewind -= told.keys()
+            self._inner.seek(theirs(partition), offset)
+        self._held.put_right(told.keys())
         self._put_right()
 
     def _give_back(self, partitions: frozenset[Partition]) -> None:
         if not partitions:
             return
         try:
-            offsets = self._rebalance.revoked(partitions)
+            finished = self._rebalance.revoked(partitions)
             # Not committed: whoever has them next works some of it again, which is allowed. Failing the poll is not.
             with suppress(SluiceError):
-                self._commit(offsets)
+                self._commit(finished)
         finally:
-            self._forget(partitions)
-            self._stale |= partitions
+            self._held.gave_back(partitions)
 
     def _lose(self, partitions: frozenset[Partition]) -> None:
-        self._forget(partitions)
-        self._stale.clear()  # the client forgets all positions when its membership is gone
+        self._held.lost(partitions)
         if partitions:
             self._rebalance.lost(partitions)
 
-    def _forget(self, partitions: frozenset[Partition]) -> None:
-        self._ours -= partitions
-        self._paused -= partitions
-        self._to_rewind -= partitions
-
     def _put_right(self) -> None:
         """Sets partitions that came straight back to what is committed. Those that can not be asked about stay shut."""
-        if self._to_rewind:
-            committed = self.committed(self._to_rewind)
-            for partition in self._to_rewind:
-                if partition in committed:
-                    self._inner.seek(_theirs(partition), committed[partition])
+        if places := self._held.to_rewind:
+            known = self.committed(places)
+            for partition in places:
+                if partition in known:
+                    self._inner.seek(theirs(partition), known[partition].offset)
                 else:
-                    self._inner.seek_to_beginning(_theirs(partition))
-            self._to_rewind.clear()
-        self._apply()
-
-    def _hold(self, holding: bool) -> None:
-        self._holding = holding
+                    self._inner.seek_to_beginning(theirs(partition))
+            self._held.put_right(places)
         self._apply()
 
     def _apply(self) -> None:
         """Tells the client which partitions may be read."""
-        known = {Partition(place.topic, place.partition) for place in self._inner.assignment()} & self._ours
-        shut = known if self._holding else known & (self._paused | self._to_rewind)
-        self._inner.pause(*map(_theirs, shut))
-        self._inner.resume(*map(_theirs, known - shut))
+        known = set(map(ours, self._inner.assignment())) & self._held.ours
+        self._inner.pause(*map(theirs, known & self._held.shut))
+        self._inner.resume(*map(theirs, known - self._held.shut))
 
-    def _commit(self, offsets: Mapping[Partition, int]) -> None:
+    def _commit(self, finished: Mapping[Partition, Committed]) -> None:
         # Never without offsets: the client would commit what it has handed out, not what is finished.
-        # leader_epoch is -1: the client refuses None here.
-        if not offsets:
+        if not finished:
             return
-        told = {_theirs(each): OffsetAndMetadata(offset, "", -1) for each, offset in offsets.items()}
         try:
-            self._inner.commit(told, timeout_ms=self._answer_ms)
+            self._inner.commit(to_commit(finished), timeout_ms=self._answer_ms)
         except Exception as failure:
             self._fenced = self._fenced or is_fenced(failure)
             raise translated(failure) from failure
-
-
-def _theirs(partition: Partition) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.number)
-
-
-def _record(message: _Message) -> Record:
-    headers: Headers = tuple((name, content or b"") for name, content in message.headers)
-    place = Partition(message.topic, message.partition)
-    return Record(place, message.offset, message.key, message.value, headers, message.timestamp)

@@ -5,18 +5,21 @@ from kafka import errors  # type: ignore[import-untyped]  # ships no types; what
 from inference_container.errors import BrokerUnavailable, CommitRefused, MessageTooLarge
 from serving.errors import DependencyFailed, SluiceError
 
-_TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+_TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.OffsetMetadataTooLargeError)
+#: What the client says of a topic that nobody has made, or only just now.
+NOT_THERE_YET = (errors.UnknownTopicOrPartitionError, errors.LeaderNotAvailableError)
 _GONE_ON = (
     errors.CommitFailedError,
     errors.IllegalGenerationError,
     errors.UnknownMemberIdError,
     errors.FencedInstanceIdError,
 )
+#: Of these the sentence says what to look at.
+_UNKNOWN_HERE = (errors.SaslAuthenticationFailedError, errors.UnsupportedSaslMechanismError)
 #: No second try mends these: somebody has to change a setting, a password or a right.
 _HOPELESS = (
+    *_UNKNOWN_HERE,
     errors.AuthorizationError,
-    errors.SaslAuthenticationFailedError,
-    errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
     errors.SecurityDisabledError,
     errors.KafkaConfigurationError,
@@ -39,9 +42,15 @@ def translated(failure: Exception) -> SluiceError:
         return BrokerUnavailable("A rebalance is going on; commit after the next poll.", reason=reason)
     if isinstance(failure, _GONE_ON):
         return CommitRefused(reason=reason)
+    if isinstance(failure, _UNKNOWN_HERE):
+        return DependencyFailed("The broker refuses the user name, the password or the SASL mechanism.", reason=reason)
     if isinstance(failure, _HOPELESS):
         return DependencyFailed("The broker refuses this client.", reason=reason)
     return BrokerUnavailable(reason=reason)
+
+
+def is_hopeless(failure: Exception) -> bool:
+    return isinstance(failure, _HOPELESS)
 
 
 def is_fenced(failure: Exception) -> bool:

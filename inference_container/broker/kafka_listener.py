@@ -7,9 +7,8 @@ heartbeats go on, and the answer itself may commit and ask what is committed, wi
 """
 
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Literal, Protocol, TypeVar
 
 from kafka.consumer.subscription_state import (  # type: ignore[import-untyped]  # ships no types
@@ -18,26 +17,22 @@ from kafka.consumer.subscription_state import (  # type: ignore[import-untyped] 
 from kafka.future import Future as LoopFuture  # type: ignore[import-untyped]  # ships no types
 from typing_extensions import override
 
+from inference_container.broker.kafka_messages import Place, ours
 from inference_container.broker.ports import Partition
-from inference_container.errors import BrokerUnavailable
+from serving.crew import Crew
 
 Change = Literal["assigned", "revoked", "lost"]
 Answer = Callable[[Change, frozenset[Partition]], None]
 _T = TypeVar("_T")
 
 
-class TopicPartitionLike(Protocol):
-    @property
-    def topic(self) -> str: ...
-
-    @property
-    def partition(self) -> int: ...
-
-
 class Loop(Protocol):
     """The client's event loop, as far as it is needed."""
 
-    def call_soon_threadsafe(self, callback: Callable[[], None]) -> object: ...
+    def call_soon(self, callback: Callable[[], object]) -> object:
+        """On the loop's own thread."""
+
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +48,29 @@ class Bridge:
     def __init__(self, answer: Answer, name: str) -> None:
         """`answer`: called on the thread that calls `drive`; must not raise."""
         self._answer = answer
-        self._questions: SimpleQueue[_Question | None] = SimpleQueue()
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix=name)
+        #: What the thread that polls has to hear: questions, and which work is done.
+        self._heard: SimpleQueue[object] = SimpleQueue()
+        # Not a pool of the standard library's: the interpreter would wait for a farewell that no broker answers.
+        self._helper = Crew(1, name)
 
     def listener(self, loop: Loop) -> "Listener":
-        return Listener(loop, self._questions)
+        return Listener(loop, self._heard.put)
 
-    def drive(self, work: Callable[[], _T], timeout_s: float | None = None) -> _T:
+    def drive(self, work: Callable[[], _T]) -> _T:
         """Runs `work` on the helper and answers here what it leads to, until it is done.
 
-        Raises:
-            BrokerUnavailable: nothing came for `timeout_s`. The work goes on, and nothing more may be driven.
+        What was left by an interrupt (Ctrl-C in the middle of a poll) goes on, and is brought to its end by the next
+        call, which is the close.
         """
         done = self._helper.submit(work)
-        done.add_done_callback(lambda _: self._questions.put(None))
-        while (question := self._next(timeout_s)) is not None:
-            try:
-                self._answer(question.change, question.partitions)
-            finally:
-                question.answered()
+        done.add_done_callback(self._heard.put)
+        while (heard := self._heard.get()) is not done:
+            if isinstance(heard, _Question):
+                try:
+                    self._answer(heard.change, heard.partitions)
+                finally:
+                    heard.answered()
         return done.result()
-
-    def _next(self, timeout_s: float | None) -> _Question | None:
-        try:
-            return self._questions.get(timeout=timeout_s)
-        except Empty as failure:
-            raise BrokerUnavailable from failure
 
     def close(self) -> None:
         self._helper.shutdown(wait=False)
@@ -87,25 +79,25 @@ class Bridge:
 class Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the client ships no types
     """Called by the client on its event loop; only during a `poll` or a `close`, that is, during a `drive`."""
 
-    def __init__(self, loop: Loop, questions: "SimpleQueue[_Question | None]") -> None:
+    def __init__(self, loop: Loop, ask: Callable[[_Question], object]) -> None:
         self._loop = loop
-        self._questions = questions
+        self._put = ask
 
     @override
-    async def on_partitions_assigned(self, assigned: Collection[TopicPartitionLike]) -> None:
+    async def on_partitions_assigned(self, assigned: Collection[Place]) -> None:
         await self._ask("assigned", assigned)
 
     @override
-    async def on_partitions_revoked(self, revoked: Collection[TopicPartitionLike]) -> None:
+    async def on_partitions_revoked(self, revoked: Collection[Place]) -> None:
         await self._ask("revoked", revoked)
 
     @override
-    async def on_partitions_lost(self, lost: Collection[TopicPartitionLike]) -> None:
+    async def on_partitions_lost(self, lost: Collection[Place]) -> None:
         await self._ask("lost", lost)
 
-    async def _ask(self, change: Change, partitions: Collection[TopicPartitionLike]) -> None:
-        ours = frozenset(Partition(each.topic, each.partition) for each in partitions)
-        if not ours:
+    async def _ask(self, change: Change, partitions: Collection[Place]) -> None:
+        meant = frozenset(map(ours, partitions))
+        if not meant:
             return
         answered = LoopFuture()
 
@@ -116,5 +108,5 @@ class Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the cli
             # Through the loop's own door: completing the future on another thread would not wake its select().
             self._loop.call_soon_threadsafe(wake)
 
-        self._questions.put(_Question(change, ours, from_afar))
+        self._put(_Question(change, meant, from_afar))
         await answered

@@ -17,6 +17,7 @@ from inference_container.errors import BrokerUnavailable
 #: Seconds that a first message to a topic may wait until it is known where the topic lives.
 _PLACE_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 5.0
+_LINGER_MS = 5
 
 
 class _Acknowledged(Protocol):
@@ -58,6 +59,8 @@ class KafkaProducer(Producer):
                 max_block_ms=int(_PLACE_TIMEOUT_S * 1000),
                 delivery_timeout_ms=int(connection.delivery_timeout_s * 1000),
                 max_request_size=connection.largest_message,
+                # Messages come by the dozen; without a wait they would leave by twos and threes, a request each time.
+                linger_ms=_LINGER_MS,
             )
 
     @override
@@ -106,7 +109,10 @@ class KafkaProducer(Producer):
 
     @override
     def close(self) -> None:
-        self._inner.close(timeout=_CLOSE_TIMEOUT_S)
+        try:
+            self._inner.close(timeout=_CLOSE_TIMEOUT_S)
+        except Exception as failure:  # what was not acknowledged by now has failed, and its futures say so
+            raise translated(failure) from failure
 
     def _reserved(self, size: int) -> bool:
         with self._lock:

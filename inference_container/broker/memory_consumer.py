@@ -12,13 +12,15 @@ from typing_extensions import override
 
 from inference_container.broker.memory_group import Group, Member
 from inference_container.broker.memory_topics import Topics
-from inference_container.broker.ports import Consumer, Membership, Partition, Rebalance, Record
+from inference_container.broker.ports import Committed, Consumer, Membership, Partition, Rebalance, Record
 from inference_container.broker.sharing import COOPERATIVE_STICKY
-from inference_container.errors import BrokerUnavailable, CommitRefused
+from inference_container.errors import BrokerUnavailable, CommitRefused, MessageTooLarge
 from serving.errors import DependencyFailed
 
 #: Seconds of real time between two looks at the clock while a poll waits: nobody rings when a session has run out.
 _TICK_S = 0.02
+#: Characters of a note that Kafka takes by default (`offset.metadata.max.bytes`).
+LONGEST_NOTE = 4096
 
 
 class MemoryConsumer(Consumer):
@@ -68,7 +70,7 @@ class MemoryConsumer(Consumer):
         return frozenset(self._paused)
 
     @override
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
+    def commit(self, offsets: Mapping[Partition, int], notes: Mapping[Partition, str] = {}) -> None:
         if not offsets:
             return
         with self._topics.changed:
@@ -77,10 +79,12 @@ class MemoryConsumer(Consumer):
                 raise CommitRefused(partitions=sorted(map(str, offsets)))
             if self._member.joined or self._member.generation != group.generation:
                 raise BrokerUnavailable("A rebalance is going on; commit after the next poll.")
-            group.committed.update(offsets)
+            if any(len(notes.get(each, "")) > LONGEST_NOTE for each in offsets):
+                raise MessageTooLarge("A note beside an offset is too long.", at_most=LONGEST_NOTE)
+            group.committed |= {each: Committed(offset, notes.get(each, "")) for each, offset in offsets.items()}
 
     @override
-    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, Committed]:
         with self._topics.changed:
             known = self._group().committed
             return {partition: known[partition] for partition in partitions if partition in known}
@@ -169,7 +173,7 @@ class MemoryConsumer(Consumer):
         with self._topics.changed:
             member.generation = group.generation
             for partition in new:
-                self._positions[partition] = group.committed.get(partition, 0)
+                self._positions[partition] = group.committed.get(partition, Committed(0)).offset
         try:
             if gone:
                 self._give_back(gone)
@@ -182,14 +186,14 @@ class MemoryConsumer(Consumer):
                 self._positions.update(self._rebalance.assigned(new))
 
     def _give_back(self, partitions: frozenset[Partition]) -> None:
-        offsets: Mapping[Partition, int] = {}
+        finished: Mapping[Partition, Committed] = {}
         try:
-            offsets = self._rebalance.revoked(partitions)
+            finished = self._rebalance.revoked(partitions)
         finally:
             with self._topics.changed:
                 group = self._group()
                 if self._member is not None and group.knows(self._member):
-                    group.committed.update(offsets)
+                    group.committed.update(finished)
                 self._drop(partitions)
 
     def _say_lost(self) -> None:

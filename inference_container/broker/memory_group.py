@@ -9,7 +9,7 @@ every call is made under the broker's lock.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from inference_container.broker.ports import Membership, Partition
+from inference_container.broker.ports import Committed, Membership, Partition
 from inference_container.broker.sharing import COOPERATIVE_STICKY, RANGE, Shares, share_range, share_sticky
 from serving.errors import DependencyFailed
 
@@ -34,7 +34,7 @@ class Group:
     rebalancing: bool = False
     members: dict[str, Member] = field(default_factory=dict)
     shares: Shares = field(default_factory=dict)
-    committed: dict[Partition, int] = field(default_factory=dict)
+    committed: dict[Partition, Committed] = field(default_factory=dict)
     _named: int = 0
 
     def knows(self, member: Member) -> bool:

@@ -38,14 +38,22 @@ class Record:
         return f"{self.partition}-{self.offset}"
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a group keeps of one partition."""
+
+    offset: int  #: the next one to be read
+    note: str = ""  #: what lies beside it, for whoever reads on from there; Kafka's commit metadata
+
+
 class Rebalance(Protocol):
     """Told by a consumer's `poll` of what it gains and loses. Called on the thread that polls, never elsewhere."""
 
     def assigned(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """These are ours now. Returns where to go on reading instead of at what is committed; empty for most."""
 
-    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """These go to somebody else. Returns the offsets to commit for them before they do."""
+    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Committed]:
+        """These go to somebody else. Returns what to commit for them before they do."""
 
     def lost(self, partitions: Collection[Partition]) -> None:
         """These are somebody else's already; nothing may be committed for them."""
@@ -77,16 +85,21 @@ class Consumer(Protocol):
     @property
     def paused(self) -> frozenset[Partition]: ...
 
-    def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """`offsets`: the next one to be read, of each partition. Empty is allowed.
+    def commit(self, offsets: Mapping[Partition, int], notes: Mapping[Partition, str] = {}) -> None:
+        """Each commit replaces the offset and the note of its partitions.
+
+        Args:
+            offsets: the next one to be read, of each partition. Empty is allowed.
+            notes: what to keep beside them; an empty text where there is none. Notes without an offset are not kept.
 
         Raises:
             CommitRefused: the group has gone on without this member, or a partition is not its own any more.
+            MessageTooLarge: a note is; nothing may be said of the other partitions then.
             BrokerUnavailable: worth another try.
         """
 
-    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
-        """The next offset the group would read; a partition without one is absent."""
+    def committed(self, partitions: Collection[Partition]) -> Mapping[Partition, Committed]:
+        """Where the group would read on; a partition for which nothing was committed is absent."""
 
     def end_offsets(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
         """The offset that the next message of each will get."""

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-_START_TIMEOUT_S = 60
+#: On a machine with much else to do a JVM takes its time.
+_START_TIMEOUT_S = 170
 _STOP_TIMEOUT_S = 30
 _TOOL_TIMEOUT_S = 60
 
@@ -78,6 +79,13 @@ class KafkaServer:
         """As a power cut does."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """It takes connections and answers nobody, until `thaw`."""
+        self._sent(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._sent(signal.SIGCONT)
+
     def close(self) -> None:
         if self.running:
             self.kill()
@@ -95,9 +103,12 @@ class KafkaServer:
         return done.stdout
 
     def _end(self, sign: signal.Signals) -> None:
+        self._sent(sign).wait(_STOP_TIMEOUT_S)
+
+    def _sent(self, sign: signal.Signals) -> "subprocess.Popen[bytes]":
         assert self._process is not None
         self._process.send_signal(sign)
-        self._process.wait(_STOP_TIMEOUT_S)
+        return self._process
 
     def _command(self, main: str, *arguments: str, heap: str = "128m") -> list[str]:
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"

@@ -3,4 +3,6 @@
 import pytest
 
 # Their names do not begin with test_, so pytest would leave their asserts bare.
-pytest.register_assert_rewrite("tests.suites.broker", "tests.suites.broker_groups", "tests.suites.members")
+pytest.register_assert_rewrite(
+    "tests.suites.broker", "tests.suites.broker_commits", "tests.suites.broker_groups", "tests.suites.members"
+)

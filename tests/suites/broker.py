@@ -1,15 +1,14 @@
-"""What `inference_container.broker.ports` promises, as tests. A subclass brings the fixture `world`."""
+"""What `inference_container.broker.ports` promises of sending and reading. A subclass brings the fixture `world`."""
 
-import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from inference_container.broker.ports import Headers, Partition
-from inference_container.errors import BrokerUnavailable, CommitRefused, MessageTooLarge
-from tests.suites.members import Member, World, join, settled, turn
+from inference_container.errors import BrokerUnavailable, MessageTooLarge
+from tests.suites.members import Member, World, join, turn
 
 ASSIGNORS = pytest.mark.parametrize("assignor", ["range", "cooperative-sticky"])
 
@@ -130,6 +129,16 @@ class Reading:
         assert dict(reader.consumer.end_offsets(ends.keys())) == ends
         assert dict(reader.consumer.committed(ends.keys())) == {}
 
+    def test_a_topic_that_is_made_later_is_read_from_its_beginning(
+        self, world: World, topic: str, group: str, members: list[Member]
+    ) -> None:
+        members.append(reader := join(world, group, f"{topic}-late"))
+        for _ in range(3):
+            assert reader.poll() == []
+        world.broker.ensure_topics({f"{topic}-late": 2})
+        fill(world, f"{topic}-late", 10)
+        turn(world, members, lambda: len(reader.got) == 10)
+
     def test_no_poll_gives_more_than_was_asked_for(
         self, world: World, topic: str, group: str, members: list[Member]
     ) -> None:
@@ -168,6 +177,22 @@ class Reading:
         turn(world, members, lambda: len(reader.got) == open_ones + ends[Partition(topic, 1)])
         assert reader.consumer.paused == {Partition(topic, 2)}
 
+    def test_a_partition_that_is_paused_half_read_goes_on_when_it_is_resumed(
+        self, world: World, topic: str, group: str, members: list[Member]
+    ) -> None:
+        ends = fill(world, topic, 40)
+        members.append(reader := join(world, group, topic))
+        while not reader.got:
+            reader.poll(1)
+        half_read = reader.got[0].partition
+        assert ends[half_read] > 1
+        reader.consumer.pause([half_read])
+        turn(world, members, lambda: len(reader.got) == 41 - ends[half_read])
+        reader.consumer.resume([half_read])
+        turn(world, members, lambda: len(reader.got) == 40)
+        assert reader.positions == ends
+        assert len(set(reader.sources)) == 40
+
     def test_partitions_of_others_can_not_be_paused(
         self, world: World, topic: str, group: str, members: list[Member]
     ) -> None:
@@ -187,65 +212,3 @@ class Reading:
         reader.consumer.close()
         with pytest.raises(RuntimeError):
             reader.poll()
-
-
-class Committing:
-    def test_the_next_member_begins_at_what_is_committed(
-        self, world: World, topic: str, group: str, members: list[Member]
-    ) -> None:
-        ends = fill(world, topic, 40)
-        first = join(world, group, topic)
-        turn(world, [first], lambda: len(first.got) == 40)
-        half = {partition: end // 2 for partition, end in ends.items()}
-        first.consumer.commit(half)
-        assert dict(first.consumer.committed(ends.keys())) == half
-        first.consumer.close()
-        members.append(second := join(world, group, topic))
-        turn(world, members, lambda: len(second.got) == 40 - sum(half.values()))
-        assert {record.partition: record.offset for record in reversed(second.got)} == half
-
-    def test_committing_nothing_is_allowed(self, world: World, topic: str, group: str, members: list[Member]) -> None:
-        members.append(reader := join(world, group, topic))
-        reader.consumer.commit({})
-
-    @ASSIGNORS
-    def test_nobody_commits_for_a_partition_of_another(
-        self, world: World, topic: str, group: str, members: list[Member], assignor: str
-    ) -> None:
-        ends = fill(world, topic, 40)
-        members += [join(world, group, topic, assignor), join(world, group, topic, assignor)]
-        turn(world, members, lambda: settled(members, 4))
-        theirs = next(iter(members[1].consumer.assigned))
-        with pytest.raises(CommitRefused):
-            members[0].consumer.commit({theirs: ends[theirs]})
-        with pytest.raises(CommitRefused):
-            members[0].consumer.commit({Partition("elsewhere", 0): 1})
-        members[1].consumer.commit({theirs: ends[theirs]})
-        assert dict(members[0].consumer.committed([theirs])) == {theirs: ends[theirs]}
-
-    @ASSIGNORS
-    def test_what_revoked_returns_is_committed_when_a_member_leaves(
-        self, world: World, topic: str, group: str, members: list[Member], assignor: str
-    ) -> None:
-        fill(world, topic, 40)
-        leaver = join(world, group, topic, assignor)
-        turn(world, [leaver], lambda: len(leaver.got) == 40)
-        finished: Mapping[Partition, int] = dict.fromkeys(leaver.consumer.assigned, 3)
-        leaver.told.to_commit = dict(finished)
-        leaver.consumer.close()
-        assert leaver.told.changes[-1] == ("revoked", frozenset(finished))
-        assert leaver.consumer.assigned == frozenset()
-        members.append(heir := join(world, group, topic, assignor))
-        turn(world, members, lambda: len(heir.got) == 40 - 12)
-        assert {record.partition: record.offset for record in reversed(heir.got)} == finished
-
-    def test_closing_commits_nothing_by_itself(
-        self, world: World, topic: str, group: str, members: list[Member]
-    ) -> None:
-        fill(world, topic, 40)
-        leaver = join(world, group, topic)
-        turn(world, [leaver], lambda: len(leaver.got) == 40)
-        leaver.consumer.close()
-        members.append(heir := join(world, group, topic))
-        turn(world, members, lambda: len(heir.got) == 40)
-        assert threading.get_ident() in leaver.told.threads

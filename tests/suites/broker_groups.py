@@ -39,6 +39,21 @@ class Changing:
         assert len({*first.sources, *second.sources}) == 80 == len(first.got) + len(second.got)
 
     @ASSIGNORS
+    def test_a_group_that_has_settled_stays_so(
+        self, world: World, topic: str, group: str, members: list[Member], assignor: str
+    ) -> None:
+        for _ in range(3):  # who leads the group is the first to poll
+            members.append(join(world, group, topic, assignor))
+            turn(world, members, lambda: settled(members, 4))
+        told = [list(member.told.changes) for member in members]
+        fill(world, topic, 40)
+        turn(world, members, lambda: sum(len(member.got) for member in members) == 40)
+        for _ in range(10):
+            assert [member.poll() for member in members] == [[], [], []]
+            world.tick(0.05)
+        assert [member.told.changes for member in members] == told
+
+    @ASSIGNORS
     def test_all_changes_are_told_on_the_thread_that_polls(
         self, world: World, topic: str, group: str, members: list[Member], assignor: str
     ) -> None:
@@ -136,7 +151,7 @@ class Changing:
         self, world: World, topic: str, group: str, members: list[Member], assignor: str
     ) -> None:
         fill(world, topic, 40)
-        first = join(world, group, topic, assignor)
+        first = join(world, group, topic, assignor, session_timeout_s=1.5)
         members.append(second := join(world, group, topic, assignor))
         turn(world, [first, second], lambda: settled([first, second], 4))
         turn(world, [first, second], lambda: len({*first.sources, *second.sources}) == 40)
@@ -185,12 +200,12 @@ class Naming:
     def test_a_named_member_that_comes_back_finds_its_partitions_and_disturbs_nobody(
         self, world: World, topic: str, group: str, members: list[Member]
     ) -> None:
-        first = join(world, group, topic, instance_id="one", session_timeout_s=10.0)
-        members.append(second := join(world, group, topic, instance_id="two", session_timeout_s=10.0))
+        first = join(world, group, topic, instance_id="one")
+        members.append(second := join(world, group, topic, instance_id="two"))
         turn(world, [first, second], lambda: settled([first, second], 4))
         had, second.told.changes = first.consumer.assigned, []
         first.consumer.close()
-        members.append(back := join(world, group, topic, instance_id="one", session_timeout_s=10.0))
+        members.append(back := join(world, group, topic, instance_id="one"))
         turn(world, members, lambda: back.consumer.assigned == had)
         assert second.told.changes == []
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from typing_extensions import override
 
-from inference_container.broker.ports import Broker, Consumer, Membership, Partition, Rebalance, Record
+from inference_container.broker.ports import Broker, Committed, Consumer, Membership, Partition, Rebalance, Record
 
 Change = Literal["assigned", "revoked", "lost"]
 
@@ -42,6 +42,7 @@ class Told(Rebalance):
         self.threads: set[int] = set()
         self.begin_at: dict[Partition, int] = {}
         self.to_commit: dict[Partition, int] = {}
+        self.note = ""
         self.on_assigned: Callable[[Collection[Partition]], None] = lambda partitions: None
         self.on_revoked: Callable[[Collection[Partition]], None] = lambda partitions: None
 
@@ -52,10 +53,10 @@ class Told(Rebalance):
         return {each: self.begin_at[each] for each in partitions if each in self.begin_at}
 
     @override
-    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Committed]:
         self._note("revoked", partitions)
         self.on_revoked(partitions)
-        return {each: self.to_commit[each] for each in partitions if each in self.to_commit}
+        return {each: Committed(self.to_commit[each], self.note) for each in partitions if each in self.to_commit}
 
     @override
     def lost(self, partitions: Collection[Partition]) -> None:
@@ -91,10 +92,15 @@ class Member:
         return {record.partition: record.offset + 1 for record in self.got}
 
 
+def offsets(committed: Mapping[Partition, Committed]) -> dict[Partition, int]:
+    return {partition: each.offset for partition, each in committed.items()}
+
+
 def join(world: World, group: str, topic: str, assignor: str = "range", **more: float | str | None) -> Member:
     """A member with short times, which has not polled yet."""
     told = Told()
-    times = {"session_timeout_s": 1.5, "heartbeat_s": 0.2, "max_poll_interval_s": 20.0, "instance_id": None, **more}
+    # The session is longer than a busy machine may leave a thread without its turn; who is to be missed gets less.
+    times = {"session_timeout_s": 10.0, "heartbeat_s": 0.2, "max_poll_interval_s": 20.0, "instance_id": None, **more}
     membership = Membership(group, (topic,), assignor=assignor, **times)  # type: ignore[arg-type]  # a test's shorthand
     return Member(world.broker.consumer(membership, told), told, world.patience_s)
 

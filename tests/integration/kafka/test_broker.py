@@ -8,7 +8,8 @@ from inference_container.broker.kafka_connection import KafkaConnection
 from inference_container.broker.kafka_consumer import KafkaConsumer
 from inference_container.broker.ports import Consumer
 from tests.kafka.marks import KAFKA
-from tests.suites.broker import Committing, Reading, Sending, group, members, topic
+from tests.suites.broker import Reading, Sending, group, members, topic
+from tests.suites.broker_commits import Committing
 from tests.suites.broker_groups import Changing, Naming
 from tests.suites.members import World
 
@@ -60,22 +61,8 @@ class TestCommitting(Committing):
     pass
 
 
-#: These fail at times, sooner on a loaded machine: a member gets nothing more after a cooperative rebalance, or some
-#: twice after an eager one. Nothing is served through this adapter yet, and nothing may be before that is found.
-SOMETIMES = {
-    "test_a_second_member_gets_its_share_and_nothing_is_read_twice",
-    "test_cooperative_leaves_alone_what_does_not_move",
-    "test_range_gives_all_back_and_reads_what_comes_back_from_what_is_committed",
-}
-
-
 class TestChanging(Changing):
-    @pytest.fixture(autouse=True)
-    def known(self, request: pytest.FixtureRequest) -> None:
-        if request.node.originalname in SOMETIMES:
-            request.node.add_marker(
-                pytest.mark.xfail(strict=False, reason="fails at times on a loaded machine: see above")
-            )
+    pass
 
 
 class TestNaming(Naming):

@@ -11,7 +11,7 @@ from tests.integration.kafka.test_broker import KafkaWorld
 from tests.kafka.marks import KAFKA
 from tests.kafka.server import KafkaServer
 from tests.suites.broker import ASSIGNORS, fill
-from tests.suites.members import Told, join, turn
+from tests.suites.members import Told, join, offsets, turn
 
 pytestmark = [*KAFKA, pytest.mark.usefixtures("no_sockets_left")]
 
@@ -43,7 +43,7 @@ def test_a_killed_broker_comes_back_and_nothing_is_missing(kafka_server: KafkaSe
     mine = reader.positions
     turn(world, [reader], lambda: reader.consumer.assigned >= mine.keys())
     reader.consumer.commit(mine)
-    assert dict(reader.consumer.committed(mine.keys())) == mine
+    assert offsets(reader.consumer.committed(mine.keys())) == mine
     reader.consumer.close()
     producer.close()
 

@@ -5,7 +5,8 @@ from inference_container.broker.memory import MemoryBroker
 from inference_container.broker.memory_consumer import MemoryConsumer
 from inference_container.broker.ports import Consumer
 from tests.fakes.clock import ManualClock
-from tests.suites.broker import Committing, Reading, Sending, group, members, topic
+from tests.suites.broker import Reading, Sending, group, members, topic
+from tests.suites.broker_commits import Committing
 from tests.suites.broker_groups import Changing, Naming
 from tests.suites.members import World
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from inference_container.broker.memory import MemoryBroker
 from inference_container.broker.memory_consumer import MemoryConsumer
-from inference_container.broker.ports import Membership, Partition, Rebalance
+from inference_container.broker.ports import Committed, Membership, Partition, Rebalance
 from inference_container.errors import BrokerUnavailable, CommitRefused
 from tests.fakes.clock import ManualClock
 
@@ -37,10 +37,10 @@ class Worker(Rebalance):
         return {}
 
     @override
-    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, int]:
+    def revoked(self, partitions: Collection[Partition]) -> Mapping[Partition, Committed]:
         assert self.mine >= set(partitions)
         self.mine -= set(partitions)
-        return {each: self.next.pop(each) for each in partitions if each in self.next}
+        return {each: Committed(self.next.pop(each)) for each in partitions if each in self.next}
 
     @override
     def lost(self, partitions: Collection[Partition]) -> None:
@@ -53,7 +53,7 @@ class Worker(Rebalance):
         for record in self.consumer.poll(5, 0):
             assert record.partition in self.mine
             # In order and without a hole, from what is committed or what came before.
-            committed = self.consumer.committed([record.partition]).get(record.partition, 0)
+            committed = self.consumer.committed([record.partition]).get(record.partition, Committed(0)).offset
             assert record.offset == self.next.get(record.partition, committed)
             self.next[record.partition] = record.offset + 1
             self.house.done.add(record.source)
@@ -65,7 +65,7 @@ class Worker(Rebalance):
             self.consumer.commit(self.next)
         except (CommitRefused, BrokerUnavailable):
             return
-        assert all(before.get(partition, 0) <= offset for partition, offset in self.next.items())
+        assert all(before.get(partition, Committed(0)).offset <= offset for partition, offset in self.next.items())
 
 
 class House:
