@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference_container.stores.places import Places
-from inference_container.stores.ports import ObjectStore
+from inference_container.stores.ports import RemovingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class S3Address:
     attempts: int = 3
 
 
-def open_store(where: Path | S3Address, places: Places) -> ObjectStore:
+def open_store(where: Path | S3Address, places: Places) -> RemovingStore:
     """Files under a folder, or a server.
 
     Raises:

@@ -24,7 +24,7 @@ from inference_container.errors import ObjectChanged, ObjectMissing, ObjectRefus
 from inference_container.stores.content_types import UNKNOWN, content_type_of
 from inference_container.stores.descent import folder_below, keys_below, make_folder
 from inference_container.stores.places import Places
-from inference_container.stores.ports import ObjectInfo, ObjectStore, Opened
+from inference_container.stores.ports import ObjectInfo, Opened, RemovingStore
 from inference_container.stores.whole_file import PIECE, whole_file
 from serving.errors import DependencyFailed, SluiceError
 
@@ -40,7 +40,7 @@ _IN_THE_WAY = (errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENOTEMPTY, errno.
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ESTALE)
 
 
-class FileStore(ObjectStore):
+class FileStore(RemovingStore):
     def __init__(self, root: Path, places: Places) -> None:
         """`root` is made when it is missing; it may be a link itself, nothing below it may.
 
@@ -113,6 +113,16 @@ class FileStore(ObjectStore):
                 raise ObjectChanged(bucket=bucket, key=key)
             with self._part(content) as part:
                 return self._name(part, bucket, key)
+
+    @override
+    def remove(self, bucket: str, key: str) -> None:
+        self._places.check(bucket, key)
+        *folders, name = key.split("/")
+        with suppress(ObjectMissing), _telling(bucket, key), self._locked(bucket, key):
+            os.close(self._opened(bucket, key))  # an object, no folder and no link
+            with folder_below(self._root, [bucket, *folders]) as folder:
+                os.unlink(name, dir_fd=folder)
+                os.fsync(folder)
 
     @override
     def list(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:

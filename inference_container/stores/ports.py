@@ -78,3 +78,10 @@ class ObjectStore(Protocol):
         """Makes the allowed buckets that are missing."""
 
     def close(self) -> None: ...
+
+
+class RemovingStore(ObjectStore, Protocol):
+    """For commands that clean up. What the service itself is given is an `ObjectStore`: it removes nothing."""
+
+    def remove(self, bucket: str, key: str) -> None:
+        """Also fine where there is none."""

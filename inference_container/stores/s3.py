@@ -4,8 +4,9 @@ What a refusal means stands in `s3_answers`, reading in `s3_reading`, writing un
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -15,14 +16,15 @@ from minio.error import S3Error
 from typing_extensions import override
 from urllib3.response import BaseHTTPResponse
 
-from inference_container.errors import ObjectChanged, ObjectTooLarge, StoreUnavailable
+from inference_container.errors import ObjectChanged, ObjectMissing, ObjectTooLarge, StoreUnavailable
 from inference_container.stores.address import S3Address
 from inference_container.stores.content_types import UNKNOWN, content_type_of
 from inference_container.stores.places import Places
-from inference_container.stores.ports import ObjectInfo, ObjectStore, Opened
+from inference_container.stores.ports import ObjectInfo, Opened, RemovingStore
 from inference_container.stores.s3_answers import status_of, telling
 from inference_container.stores.s3_conditions import Conditions
 from inference_container.stores.s3_reading import info_of, length_of, pieces_of
+from inference_container.stores.s3_short_road import ShortRoad
 from inference_container.stores.whole_file import whole_file
 from serving.clock import Clock, SystemClock
 from serving.errors import DependencyFailed
@@ -31,7 +33,7 @@ _LEAST_PART = 5 * 1024 * 1024  # the client asks for one, although an object goe
 _MADE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 
 
-class S3Store(ObjectStore):
+class S3Store(RemovingStore):
     def __init__(self, address: S3Address, places: Places, clock: Clock | None = None) -> None:
         """Connects when something is asked.
 
@@ -61,7 +63,8 @@ class S3Store(ObjectStore):
             )
         except ValueError as error:
             raise DependencyFailed(f"S3_ENDPOINT is no address: {error}.") from error
-        self._conditions = Conditions(self._http, self._presigned, address.attempts)
+        self._conditions = Conditions(self._http, partial(self._presigned, "PUT"), address.attempts)
+        self._short_road = ShortRoad(address, partial(self._presigned, "GET"), self._clock)
 
     @override
     def stat(self, bucket: str, key: str) -> ObjectInfo:
@@ -73,16 +76,20 @@ class S3Store(ObjectStore):
 
     @override
     def get(self, bucket: str, key: str, at_most: int) -> tuple[ObjectInfo, bytes]:
+        self._places.check(bucket, key)
+        if (found := self._short_road.get(bucket, key, at_most)) is not None:
+            return found
         until = self._clock.monotonic() + self._whole_timeout_s
         with self.open(bucket, key) as opened:
             if opened.info.size > at_most:
                 raise ObjectTooLarge(size=opened.info.size, at_most=at_most)
-            found = bytearray()
+            body = bytearray()
             for piece in opened.pieces:
-                found += piece
+                body += piece
                 if self._clock.monotonic() > until:
                     raise StoreUnavailable(reason="too slow", bucket=bucket, key=key)
-            return opened.info, bytes(found)
+        self._short_road.answered()
+        return opened.info, bytes(body)
 
     @override
     @contextmanager
@@ -140,6 +147,12 @@ class S3Store(ObjectStore):
         return ObjectInfo(bucket, key, len(content), new, datetime.now(UTC), content_type)
 
     @override
+    def remove(self, bucket: str, key: str) -> None:
+        self._places.check(bucket, key)
+        with suppress(ObjectMissing), telling(bucket, key, writing=True):
+            self._client.remove_object(bucket, key)
+
+    @override
     def list(self, bucket: str, prefix: str, after: str = "") -> Iterator[ObjectInfo]:
         self._places.check_prefix(bucket, prefix)
         return self._listed(bucket, prefix, after)
@@ -168,10 +181,11 @@ class S3Store(ObjectStore):
 
     @override
     def close(self) -> None:
+        self._short_road.close()
         self._http.clear()
 
-    def _presigned(self, bucket: str, key: str) -> str:
-        return self._client.get_presigned_url("PUT", bucket, key, expires=timedelta(minutes=5))
+    def _presigned(self, method: str, bucket: str, key: str) -> str:
+        return self._client.get_presigned_url(method, bucket, key, expires=timedelta(minutes=5))
 
     def _part(self, bucket: str, key: str, start: int, length: int | None, etag: str | None) -> BaseHTTPResponse | None:
         """The server's answer, its body still to be read. None: there is nothing at `start`."""

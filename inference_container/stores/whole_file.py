@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from serving.durable import sync_folder
+
 #: Bytes of one piece, wherever objects are read piece by piece.
 PIECE = 32 * 1024
 
@@ -25,12 +27,3 @@ def whole_file(into: Path) -> Iterator[BinaryIO]:
     finally:
         part.unlink(missing_ok=True)
     sync_folder(into.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """A name is only for good once its folder is on the disk too."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -11,7 +11,7 @@ import pytest
 
 from inference_container.errors import ObjectChanged, ObjectMissing, ObjectRefused, ObjectTooLarge
 from inference_container.stores.places import PROBE, Places
-from inference_container.stores.ports import ObjectInfo, ObjectStore
+from inference_container.stores.ports import ObjectInfo, ObjectStore, RemovingStore
 from serving.errors import DependencyFailed, SluiceError
 
 T = TypeVar("T")
@@ -275,6 +275,22 @@ class StoreSuite:
         for prefix in ("", "r", "results", "../", "other/"):
             with pytest.raises(ObjectRefused):
                 store.list(LOGS, prefix)
+
+    def test_what_was_removed_is_gone_and_may_be_removed_again(self, store: RemovingStore) -> None:
+        store.put(DATA, "a/b", b"1")
+        store.put(DATA, "a/c", b"2")
+        for _ in range(2):
+            store.remove(DATA, "a/b")
+            with pytest.raises(ObjectMissing):
+                store.stat(DATA, "a/b")
+        assert [info.key for info in store.list(DATA, "")] == ["a/c"]
+        store.put(DATA, "a/b", b"3")
+        assert store.get(DATA, "a/b", 1)[1] == b"3"
+
+    def test_nothing_outside_the_allowed_places_is_removed(self, store: RemovingStore) -> None:
+        for bucket, key in ((LOGS, "elsewhere/a"), (DATA, "../a"), ("sluice-test-other", "a")):
+            with pytest.raises(ObjectRefused):
+                store.remove(bucket, key)
 
     def test_buckets_may_be_ensured_again(self, store: ObjectStore) -> None:
         store.put(DATA, "k", b"kept")
