@@ -92,6 +92,11 @@ class DeadLetter:
         told = (b"%d" % len(value), hashlib.sha256(value).hexdigest().encode())
         return replace(self, value=None, headers=(*self.headers, *zip(_SHORTENED, told, strict=True)))
 
+    def bare(self) -> "DeadLetter":
+        """Of a letter without its value, what is ours: for a message whose key and headers alone are too much."""
+        ours = len(OURS) + len(_SHORTENED)
+        return replace(self, key=None, headers=self.headers[-ours:])
+
 
 def why(cause: Refusal | BaseException, reason: str | None = None) -> Why:
     """`reason`: where a verdict gave one; else the refusal's, or the error's code."""
@@ -117,19 +122,29 @@ def dead_letter(
         at_ms: when it was given up; the record's own time where two tellings are to have the same bytes.
         operation: None for reading it.
     """
-    error = safe_sentence(because.error, record.value)
+    topic = topics.of(kind, record.partition.topic)
+    message = (record.key, record.value, record.headers)
+    return put_aside(topic, message, record.source, because, attempts, at_ms, operation or PARSING[kind])
+
+
+def put_aside(
+    topic: str,
+    message: tuple[bytes | None, bytes | None, Headers],
+    source: str,
+    because: Why,
+    attempts: int,
+    at_ms: int,
+    operation: Operation,
+) -> DeadLetter:
+    """As `dead_letter`, of what need not have been a record: key, value and headers, and what names it."""
+    key, value, headers = message
+    error = safe_sentence(because.error, value)
     told = (
-        because.reason,
-        record.source,
-        str(attempts),
-        error,
-        operation or PARSING[kind],
-        "Failure",
-        error,
-        f"{at_ms / 1000:.3f}",
+        *(because.reason, source, str(attempts), error),
+        *(operation, "Failure", error, f"{at_ms / 1000:.3f}"),
     )
     ours = tuple((name, text.encode()) for name, text in zip(OURS, told, strict=True))
-    return DeadLetter(topics.of(kind, record.partition.topic), record.key, record.value, (*record.headers, *ours))
+    return DeadLetter(topic, key, value, (*headers, *ours))
 
 
 def original(headers: Headers) -> Headers:

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not_allowed"  #: names a bucket or a key outside the allow-list
     NO_BUNDLE_ID = "no_bundle_id"  #: a promotion as they were before there were bundles
     BAD_DEADLINE = "bad_deadline"  #: a `deadline_ms` that says no moment, or two
+    WORKER_KILLER = "worker_killer"  #: begun again and again, alone too, and no process lived to finish it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,12 @@
-"""What a claim leads to: the message on `performance-eval`, the rows of the log, and the objects that the rows lie in.
+"""What a claim leads to: the message on `performance-eval` and the row of the log, which `parts` makes objects of.
 
 Pure, and equal input makes equal bytes: nothing here looks at a clock, so a claim that is worked a second time leaves
-the same message and the same row, under the same key where its batch is the same. The consumer sends and puts them.
-
-A row lies in `results/topic=T/dt=YYYY-MM-DD/h=HH/p=PP/<first>-<last>.jsonl`, by the time of the *message* and the
-offsets of its part, which never mixes partitions or hours. Objects are written once and never changed; where two hold
-the same source, readers take the row that is `ok`.
+the same message and the same row. A forecast asked over HTTP is written down like a claim's, by `http_record`.
 """
 
 import base64
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -76,19 +71,10 @@ class Row:
     line: bytes = field(repr=False)  #: with its newline
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An object of the log."""
-
-    key: str
-    content: bytes = field(repr=False)
-    offsets: tuple[int, ...]
-
-
 def publication(
     record: Record,
-    claim: Claim,
-    model: ModelName,
+    claim: Claim | None,
+    model: ModelName | None,
     forecast: Forecast,
     default_identifier: str,
     log: Place | None = None,
@@ -96,6 +82,8 @@ def publication(
 ) -> Publication:
     """
     Args:
+        claim: None for what was asked over HTTP.
+        model: None where nobody can name it any more.
         default_identifier: IDENTIFIER, for a claim that names none.
         log: the object that holds the row, put before this is sent; None where no objects are written, and then the
             forecast stands in the message however large it is.
@@ -104,25 +92,27 @@ def publication(
     fields = {
         "operation": "Inference",
         "status": "SUCCESS",
-        "identifier": claim.identifier or default_identifier,
+        "identifier": _identifier(claim, default_identifier),
         "log_bucket": log.bucket if log is not None else None,
         "log_object_key": log.key if log is not None else None,
-        "run_id": model.model_id,
-        "model_type": model.model_type,
-        "config_hash": model.config_hash,
+        **_named(model),
         "rows": forecast.rows,
         "v": 2,
         **_told(record, claim),
-        "model_id": model.model_id,
+        "model_id": model.model_id if model is not None else None,
         "forecast": orjson.Fragment(forecast.body) if check is None else None,
         "forecast_check": check,
     }
     source = record.source.encode()
-    identity: Headers = (("claim-id", claim.claim_id.encode()),) if claim.claim_id is not None else ()
+    claim_id = claim.claim_id if claim is not None else None
+    identity: Headers = (("claim-id", claim_id.encode()),) if claim_id is not None else ()
     return Publication(source, orjson.dumps(fields), (("source", source), *identity))
 
 
-def ok_row(record: Record, claim: Claim, model: ModelName, forecast: Forecast, default_identifier: str) -> Row:
+def ok_row(
+    record: Record, claim: Claim | None, model: ModelName | None, forecast: Forecast, default_identifier: str
+) -> Row:
+    """`claim` and `model` as for `publication`."""
     return _row(record, claim, RowStatus.OK, default_identifier, model, forecast)
 
 
@@ -135,22 +125,12 @@ def dead_row(record: Record, claim: Claim | None, reason: str, default_identifie
     return _row(record, claim, RowStatus.DEAD_LETTER, default_identifier, reason=reason)
 
 
-def parts(rows: Iterable[Row]) -> list[Part]:
-    """The rows as objects, one for each partition and hour among them, in the order of their keys."""
-    folders: defaultdict[str, dict[int, bytes]] = defaultdict(dict)
-    for row in rows:
-        folders[_folder(row.partition, row.timestamp_ms)][row.offset] = row.line
-    return sorted((_part(folder, lines) for folder, lines in folders.items()), key=lambda part: part.key)
+def http_record(process: str, number: int, req_id: str, at_ms: int) -> Record:
+    """What was asked over HTTP as if it had come from a topic, so that its row and its message are like the others.
 
-
-def part_key(partition: Partition, timestamp_ms: int, offsets: Sequence[int]) -> str:
-    """Of the part that these offsets of one partition and hour make up: known before the rows are."""
-    return _key(_folder(partition, timestamp_ms), offsets)
-
-
-def hour_prefix(partition: Partition, timestamp_ms: int) -> str:
-    """What readers list by; ends with a slash."""
-    return f"results/{_folder(partition, timestamp_ms)}/"
+    Its source, `http-<process>-0-<number>`, is never another's; a request id is too short for that.
+    """
+    return Record(Partition(f"http-{process}", 0), number, req_id.encode(), None, (), at_ms)
 
 
 def _told(record: Record, claim: Claim | None) -> dict[str, object]:
@@ -161,6 +141,17 @@ def _told(record: Record, claim: Claim | None) -> dict[str, object]:
         "bucket": claim.bucket if claim is not None else None,
         "object_key": claim.key if claim is not None else None,
     }
+
+
+def _named(model: ModelName | None) -> dict[str, str | None]:
+    """By the predecessor's names."""
+    if model is None:
+        return {"run_id": None, "model_type": None, "config_hash": None}
+    return {"run_id": model.model_id, "model_type": model.model_type, "config_hash": model.config_hash}
+
+
+def _identifier(claim: Claim | None, default: str) -> str:
+    return (claim.identifier if claim is not None else None) or default
 
 
 def _check(record: Record, forecast: Forecast, log: Place) -> dict[str, object]:
@@ -184,11 +175,9 @@ def _row(
     reason: str | None = None,
 ) -> Row:
     fields: Mapping[str, object] = {
-        "timestamp": _moment(record.timestamp_ms).isoformat(timespec="milliseconds"),
-        "identifier": (claim.identifier if claim is not None else None) or default_identifier,
-        "run_id": model.model_id if model is not None else None,
-        "model_type": model.model_type if model is not None else None,
-        "config_hash": model.config_hash if model is not None else None,
+        "timestamp": moment(record.timestamp_ms).isoformat(timespec="milliseconds"),
+        "identifier": _identifier(claim, default_identifier),
+        **_named(model),
         "status": status,
         **_told(record, claim),
         "key": _readable(record.key),
@@ -209,25 +198,7 @@ def _readable(key: bytes | None) -> str | None:
         return "base64:" + base64.b64encode(key).decode()
 
 
-def _part(folder: str, lines: Mapping[int, bytes]) -> Part:
-    offsets = tuple(sorted(lines))
-    return Part(_key(folder, offsets), b"".join(lines[offset] for offset in offsets), offsets)
-
-
-def _key(folder: str, offsets: Sequence[int]) -> str:
-    # First *and* last: a shorter batch of a member that was thrown out must not replace a longer one.
-    return f"results/{folder}/{_number(min(offsets))}-{_number(max(offsets))}.jsonl"
-
-
-def _folder(partition: Partition, timestamp_ms: int) -> str:
-    hour = _moment(timestamp_ms)
-    return f"topic={partition.topic}/dt={hour:%Y-%m-%d}/h={hour:%H}/p={partition.number:02d}"
-
-
-def _number(offset: int) -> str:
-    return f"{offset:012d}"
-
-
-def _moment(timestamp_ms: int) -> datetime:
+def moment(timestamp_ms: int) -> datetime:
+    """What a timestamp says, bent into the years there are."""
     # -1 is "none"; nanoseconds by mistake lie behind the last year there is. Neither may cost the claim.
     return _EPOCH + timedelta(milliseconds=min(max(timestamp_ms, 0), _LATEST_MS))

@@ -134,6 +134,11 @@ def transient(error: BaseException) -> bool:
     )
 
 
+def down(error: BaseException) -> bool:
+    """Whether what failed is something that all claims need: then `judge` says `Hold`."""
+    return isinstance(error, Rejected | DependencyFailed) and not isinstance(error, BundleRefused)
+
+
 def code_of(error: BaseException) -> str:
     return error.code if isinstance(error, SluiceError) else UNEXPECTED
 

@@ -91,6 +91,14 @@ def test_a_letter_that_is_too_large_keeps_length_and_hash_of_its_value() -> None
     assert replay(delivered(letter)) is None
 
 
+def test_of_a_letter_whose_headers_are_too_much_stays_what_is_ours() -> None:
+    letter = letter_of(record(b"x" * 9, key=b"k" * 9, headers=(("long", b"y" * 9),))).without_value().bare()
+    assert (letter.key, letter.value) == (None, None)
+    assert [name for name, _ in letter.headers] == [*OURS, "dlq-value-bytes", "dlq-value-sha256"]
+    assert dict(letter.headers)["dlq-source"] == b"inference-data-3-7"
+    assert replay(delivered(letter)) is None
+
+
 def test_causes_give_their_word_and_a_sentence() -> None:
     assert why(Refusal(Reason.TOMBSTONE, "No value.")) == Why("tombstone", "No value.")
     assert why(NoData("Nothing there.")) == Why("no_data", "Nothing there.")

@@ -1,9 +1,7 @@
 import hashlib
 from dataclasses import replace
-from random import Random
 
 import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,16 +11,12 @@ from inference_container.claims.results import (
     Forecast,
     ModelName,
     Place,
-    Row,
     dead_row,
     expired_row,
-    hour_prefix,
     ok_row,
-    part_key,
-    parts,
     publication,
 )
-from tests.unit.inference_container.claims.samples import INPUT, claims, record
+from tests.unit.inference_container.claims.samples import claims, record
 
 MODEL = ModelName("b" * 64, "gru", "c" * 64)
 FORECAST = Forecast(b'{"status":"SUCCESS","predictions":[{"ts":"2026-01-01T00:00:00","down":1.5}]}', rows=1)
@@ -108,26 +102,6 @@ def test_rows_tell_what_became_of_each_claim() -> None:
     assert done.keys() == late.keys() == dead.keys()
 
 
-def test_a_part_is_named_by_topic_hour_of_the_message_partition_and_both_ends() -> None:
-    at = 1_767_225_600_000 + 13 * 3_600_000 + 59 * 60_000
-    rows = [expired_row(record(offset=offset, timestamp_ms=at), CLAIM, "d") for offset in (12, 7, 9)]
-    (part,) = parts(rows)
-    assert part.key == ("results/topic=inference-data/dt=2026-01-01/h=13/p=03/000000000007-000000000012.jsonl")
-    assert part.offsets == (7, 9, 12)
-    assert part.content == b"".join(row.line for row in sorted(rows, key=lambda row: row.offset))
-    assert part.key == part_key(INPUT, at, (12, 7, 9))
-    assert part.key.startswith(hour_prefix(INPUT, at))
-
-
-@pytest.mark.parametrize(
-    ("timestamp_ms", "folder"),
-    [(-1, "dt=1970-01-01/h=00"), (2**63 - 1, "dt=9999-12-31/h=23"), (-(2**63), "dt=1970-01-01/h=00")],
-)
-def test_a_timestamp_that_is_none_costs_nothing(timestamp_ms: int, folder: str) -> None:
-    (part,) = parts([expired_row(record(timestamp_ms=timestamp_ms), CLAIM, "d")])
-    assert folder in part.key
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
@@ -156,43 +130,3 @@ def test_equal_input_always_makes_equal_bytes_and_the_forecast_is_never_changed(
     assert row == ok_row(replace(source), replace(claim), MODEL, forecast, "default")
     assert row.line.count(b"\n") == 1
     assert orjson.dumps(orjson.loads(row.line)["forecast"]) == forecast.body
-
-
-rows = st.lists(
-    st.builds(
-        Row,
-        partition=st.builds(Partition, st.sampled_from(["a", "b"]), st.integers(0, 2)),
-        offset=st.integers(0, 50),
-        timestamp_ms=st.integers(0, 3).map(lambda hour: hour * 1_800_000),
-        line=st.just(b"{}\n"),
-    ),
-    max_size=30,
-    unique_by=lambda row: (row.partition, row.offset),
-)
-
-
-@given(rows)
-def test_parts_never_mix_partitions_or_hours_and_no_row_is_lost_or_doubled(given_: list[Row]) -> None:
-    made = parts(given_)
-    assert len({part.key for part in made}) == len(made)
-    found = set()
-    for part in made:
-        assert list(part.offsets) == sorted(set(part.offsets))
-        mine = [row for row in given_ if part.key.startswith(hour_prefix(row.partition, row.timestamp_ms))]
-        assert sorted(row.offset for row in mine) == list(part.offsets)
-        assert part.content.count(b"\n") == len(mine)
-        found |= {(row.partition, row.offset) for row in mine}
-    assert found == {(row.partition, row.offset) for row in given_}
-
-
-@given(rows, st.randoms(use_true_random=False))
-def test_the_order_in_which_rows_come_never_matters(given_: list[Row], random: Random) -> None:
-    shuffled = list(given_)
-    random.shuffle(shuffled)
-    assert parts(shuffled) == parts(given_)
-
-
-@given(st.sets(st.integers(0, 2**40), min_size=1), st.sets(st.integers(0, 2**40), min_size=1))
-def test_parts_of_other_ends_never_share_a_key(one: set[int], other: set[int]) -> None:
-    same_ends = (min(one), max(one)) == (min(other), max(other))
-    assert (part_key(INPUT, 0, sorted(one)) == part_key(INPUT, 0, sorted(other))) is same_ends

@@ -3,7 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_container.claims.deadlines import ClaimDeadline, milliseconds
-from inference_container.claims.retries import Again, Dead, Expired, Hold, RetryPolicy, Verdict, code_of, transient
+from inference_container.claims.retries import (
+    Again,
+    Dead,
+    Expired,
+    Hold,
+    RetryPolicy,
+    Verdict,
+    code_of,
+    down,
+    transient,
+)
 from inference_container.errors import (
     BrokerUnavailable,
     BundleRefused,
@@ -134,6 +144,11 @@ def test_pauses_always_grow_to_the_longest_and_are_never_less_than_half(attempts
 def test_a_policy_without_tries_or_pauses_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="at least one attempt"):
         RetryPolicy(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", [*(cls() for cls in every_error()), OSError(), KeyError(), TimeoutError()])
+def test_down_is_what_all_are_held_for_and_nothing_else(error: BaseException) -> None:
+    assert down(error) == isinstance(judged(error), Hold)
 
 
 @pytest.mark.parametrize("cls", every_error())

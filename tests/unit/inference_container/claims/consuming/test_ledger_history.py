@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from inference_container.broker.ports import Partition
-from inference_container.claims.ledger import Completion, Delivery, Ledger
+from inference_container.claims.consuming.ledger import Completion, Delivery, Ledger
 from tests.fakes.clock import ManualClock
 from tests.unit.inference_container.claims.samples import record
 

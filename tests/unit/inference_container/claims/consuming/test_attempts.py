@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_container.broker.ports import Partition
-from inference_container.claims.attempts import MAX_NOTE_BYTES, Attempts, decode_note, encode_note
-from inference_container.claims.ledger import Delivery
+from inference_container.claims.consuming.attempts import MAX_NOTE_BYTES, Attempts, decode_note, encode_note
+from inference_container.claims.consuming.ledger import Delivery
 
 P, Q = Partition("inference-data", 0), Partition("inference-data", 1)
 counts = st.dictionaries(st.integers(0, 40).map(lambda ahead: 1000 + ahead), st.integers(1, 99), max_size=40)
@@ -87,6 +87,42 @@ def test_a_try_that_was_not_the_claims_own_is_taken_back() -> None:
     assert (attempts.of(P, 10), attempts.of(P, 11)) == (0, 0)
 
 
+def test_a_suspect_that_nobody_died_of_is_counted_out_much_later_and_the_next_life_knows() -> None:
+    attempts = Attempts()
+    attempts.assigned(P, 10, "a1 0:2 2:2")
+    attempts.begin([delivery(10), delivery(12)])
+    attempts.innocent(delivery(10))
+    attempts.innocent(delivery(10))
+    note = attempts.notes({P: 10})[P]
+    for lives in range(20):
+        attempts = Attempts()
+        attempts.assigned(P, 10, note)
+        assert attempts.suspect(P, 10)
+        assert attempts.exhausted(P, 12, 3), "the other one is not innocent"
+        if attempts.exhausted(P, 10, 3):
+            break
+        attempts.begin([delivery(10)])
+        note = attempts.notes({P: 10})[P]
+        assert attempts.of(P, 10) == lives + 4, "tries are told as they were"
+    assert lives == 6
+
+
+@pytest.mark.parametrize("most", [1, 3, 20])
+def test_an_innocent_one_that_kills_for_ever_is_counted_out_in_the_end(most: int) -> None:
+    attempts = Attempts()
+    attempts.assigned(P, 10, "a1 0:1")
+    attempts.begin([delivery(10)])
+    attempts.innocent(delivery(10))
+    for _ in range(100):
+        note = attempts.notes({P: 10})[P]
+        attempts = Attempts()
+        attempts.assigned(P, 10, note)
+        if attempts.exhausted(P, 10, most):
+            return
+        attempts.begin([delivery(10)])
+    raise AssertionError("it is tried for ever")
+
+
 def test_what_is_finished_or_has_left_is_forgotten() -> None:
     attempts = Attempts()
     attempts.assigned(P, 10, "a1 0:1")
@@ -130,3 +166,46 @@ def test_a_claim_that_kills_every_process_always_reaches_its_limit_and_no_other_
             break
     assert dead == killer
     assert attempts.held == 0
+
+
+def test_what_a_process_that_lives_had_begun_is_not_held_against_it_when_the_partition_comes_back() -> None:
+    attempts = Attempts()
+    attempts.assigned(P, 10, "a1 1:1")  # somebody died while he had 11
+    for _ in range(5):
+        attempts.begin([delivery(10), delivery(11)])
+        note = attempts.notes({P: 10})[P]
+        attempts.left([P], forgiven=True)
+        attempts.assigned(P, 10, note)
+        assert attempts.of(P, 10) == 0
+        assert not attempts.suspect(P, 10)
+        assert attempts.of(P, 11) == 1, "the death before us stays"
+        assert not attempts.exhausted(P, 11, 2)
+
+
+def test_deaths_of_others_in_between_are_counted_and_a_fault_of_our_own_is_not_forgiven() -> None:
+    attempts = Attempts()
+    attempts.assigned(P, 10)
+    attempts.begin([delivery(10)])
+    attempts.left([P], forgiven=True)
+    attempts.assigned(P, 10, "a1 0:3")  # ours and two more
+    assert attempts.of(P, 10) == 2
+    attempts.begin([delivery(10)])
+    attempts.left([P])
+    attempts.assigned(P, 10, "a1 0:3")
+    assert attempts.of(P, 10) == 3
+
+
+@given(st.lists(st.tuples(st.sampled_from(["lost", "died"]), st.booleans()), max_size=20))
+def test_never_is_a_count_below_the_deaths_that_the_notes_had_told_of(story: list[tuple[str, bool]]) -> None:
+    """One claim, begun alone in each life; each note is taken by the broker, or it is not."""
+    attempts, kept, deaths_noted = Attempts(), "", 0
+    for end, taken in story:
+        attempts.assigned(P, 10, kept)
+        assert attempts.of(P, 10) >= deaths_noted
+        attempts.begin([delivery(10)])
+        if taken:
+            kept = attempts.notes({P: 10})[P]
+        if end == "lost":
+            attempts.left([P], forgiven=True)
+        else:
+            attempts, deaths_noted = Attempts(), deaths_noted + taken

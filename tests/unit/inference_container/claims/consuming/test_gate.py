@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_container.claims.gate import Gate, GatePolicy, GateStatistics, Turn
+from inference_container.claims.consuming.gate import Gate, GatePolicy, GateStatistics, Turn
 from tests.fakes.clock import ManualClock
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_container.broker.ports import Partition, Record
-from inference_container.claims.ledger import Completion, Delivery, Ledger, Revoked
+from inference_container.claims.consuming.ledger import Completion, Delivery, Ledger, Revoked
 from tests.fakes.clock import ManualClock
 from tests.unit.inference_container.claims.samples import record
 
