@@ -15,7 +15,8 @@
         ├── HorizonTooLong      `max_inference_length`
         └── QuantilesUnavailable  no quantiles there: `lowest` and `highest` level, or the native `horizon`
     InvalidInput
-    └── ImportRefused           a network trained elsewhere and its specification can not become a bundle
+    ├── ImportRefused           a network trained elsewhere and its specification can not become a bundle
+    └── PromotionRefused        a bundle is not promoted: the gate, the store or somebody faster is in the way
     WorkFailed
     └── NonFiniteForecast       the model answered NaN or infinity; it is never passed on as null
     DependencyFailed
@@ -122,6 +123,11 @@ class QuantilesUnavailable(InvalidSeries):
 class ImportRefused(InvalidInput):
     code = "import_refused"
     default_message = "The arrays and their specification do not make a bundle."
+
+
+class PromotionRefused(InvalidInput):
+    code = "promotion_refused"
+    default_message = "The bundle is not promoted."
 
 
 class NonFiniteForecast(WorkFailed):

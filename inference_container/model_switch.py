@@ -25,6 +25,9 @@ from serving.lifecycle import Lifecycle, Progress, State
 #: Makes a pool for a bundle: how many workers it wants, and who is told of it.
 MakePool = Callable[[WorkerArgs, int, PoolListener], ModelPool]
 
+#: Reason of a degraded readiness.
+WORKER_RESTARTING = "worker_restarting"
+
 
 class ModelSwitch(Predictor, ModelControl, PoolListener):
     """Lives on the event loop. Open it as a context; `serve` names the first bundle."""
@@ -55,14 +58,20 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         await asyncio.gather(*(seat.close() for seat in seats), *self._retiring)
 
     async def serve(self, bundle: Path) -> None:
-        """Begins to load the first bundle; the lifecycle tells how far it has come."""
-        self._lifecycle.report(Progress("starting"))
-        try:
-            self._serving = await self._seat(bundle, self._workers, "worker")
-        except SluiceError as error:
-            self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
-            return
-        await self._serving.pool.open()
+        """Begins to load the first bundle; the lifecycle tells how far it has come.
+
+        Does nothing when another one serves by then: an operator may be quicker than a store that was asked.
+        """
+        async with self._changing:
+            if self._serving is not None:
+                return
+            self._lifecycle.report(Progress("starting"))
+            try:
+                self._serving = await self._seat(bundle, self._workers, "worker")
+            except SluiceError as error:
+                self._lifecycle.to(State.FAILED, f"{error.code}: {error.message}")
+                return
+            await self._serving.pool.open()
 
     async def shadow(self, bundle: Path) -> None:
         """Loads a bundle that answers beside the one that serves. One that is refused is reported and forgotten."""
@@ -183,7 +192,7 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
 
     def _serves(self, model: ServedModel) -> None:
         if not self._lifecycle.closing:
-            self._lifecycle.restore("worker_restarting")
+            self._lifecycle.restore(WORKER_RESTARTING)
             self._lifecycle.to(State.READY)
         self._tell(model)
 
@@ -225,4 +234,4 @@ class ModelSwitch(Predictor, ModelControl, PoolListener):
         if pool.keeps_dying:
             self._lifecycle.to(State.FAILED, f"Workers keep dying: {ended.reason}.")
         elif self._lifecycle.ready:
-            self._lifecycle.degrade("worker_restarting")
+            self._lifecycle.degrade(WORKER_RESTARTING)

@@ -8,20 +8,22 @@ from typing import ClassVar
 
 from pydantic import AliasChoices, Field
 
+from inference_container.settings_claims import KafkaSettings, PromotionSettings, StoreSettings
 from serving.cores import whole_cores
-from serving.settings import NO, YES, ServiceSettings
+from serving.settings import NO, YES
+from serving.settings_traces import TraceSettings
 
-_KAFKA = "The Kafka door is not built yet; claims are not consumed."
-_STORE = "Claims do not use the object store yet; S3_ENDPOINT, S3_ACCESS_KEY and DOWNLOAD_BUCKETS say what there is."
-_PROMOTION = "Promotion is not built yet; the bundle at BUNDLE_PATH is served."
+_STORE = "Not read: S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY say where objects are."
 _MLFLOW = (
     "Models come as bundles, not from MLflow: train one with `python -m inference_container train`, set BUNDLE_PATH."
 )
 _TRACE = "The trace prints are gone: set LOG_LEVEL=DEBUG."
-_GATEWAY = "There is no gateway: bundles are read from BUNDLE_PATH, objects will come straight from the S3 endpoint."
+_GATEWAY = (
+    "There is no gateway: objects come straight from S3_ENDPOINT, and DOWNLOAD_BUCKETS opens a door to read them by."
+)
 
 
-class InferenceSettings(ServiceSettings):
+class InferenceSettings(StoreSettings, KafkaSettings, PromotionSettings, TraceSettings):
     inference_api_port: int = Field(8000, ge=0, le=65535, description="Port of the HTTP door; 0 takes a free one.")
     identifier: str = Field("default", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="Tenant label in every answer.")
     bundle_path: str = Field(
@@ -69,35 +71,6 @@ class InferenceSettings(ServiceSettings):
         "forecasts; counts and durations are in /metrics, refusals and failures in the log either way.",
     )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body; a larger one gets 413.")
-    s3_endpoint: str = Field(
-        "",
-        validation_alias=AliasChoices("s3_endpoint", "minio_endpoint"),
-        description="host:port of an S3-compatible object store. Empty: none.",
-    )
-    s3_access_key: str = Field(
-        "",
-        repr=False,
-        validation_alias=AliasChoices("s3_access_key", "minio_root_user"),
-        description="Who this service is to the object store.",
-    )
-    s3_secret_key: str = Field(
-        "",
-        repr=False,
-        validation_alias=AliasChoices("s3_secret_key", "minio_root_password"),
-        description="The secret that goes with S3_ACCESS_KEY.",
-    )
-    s3_secure: bool = Field(True, description="TLS to the object store. Off only where nobody listens in between.")
-    s3_region: str = Field("us-east-1", min_length=1, description="Region that requests are signed for.")
-    s3_ca_file: str = Field(
-        "", description="PEM file of who signs the object store's certificate. Empty: whom the system trusts."
-    )
-    store_path: str = Field(
-        "", description="Folder that keeps objects as plain files, in place of S3_ENDPOINT: for one machine."
-    )
-    download_buckets: str = Field(
-        "",
-        description="What GET /download may read: `bucket` or `bucket/prefix`, separated by commas. Empty: no route.",
-    )
 
     @property
     def workers(self) -> int:
@@ -127,8 +100,7 @@ class InferenceSettings(ServiceSettings):
         "DEBUG_PANDAS_TRACE": (NO, _TRACE),
         "DEBUG_PAYLOAD_TRACE": (NO, _TRACE),
         "INFER_VERBOSE_DATA": (NO, _TRACE),
-        "ENABLE_RESOURCE_LOGS": (NO, "Replaced by /metrics, which has the process's CPU and memory."),
-        "INFERENCE_DISABLE_LOG_UPLOAD": (YES, "No log object is rewritten per request any more."),
+        "USE_MANUAL_COMMIT": (YES, "Offsets are always committed by hand, when a claim has ended and never before."),
         "INFERENCE_PRELOAD_TEST": (NO, "No data set is preloaded: a request carries its own data."),
     }
     retired: ClassVar[Mapping[str, str]] = {
@@ -152,25 +124,9 @@ class InferenceSettings(ServiceSettings):
         "PREDICT_PROGRESS_INTERVAL": _TRACE,
         "PREDICT_MAX_ERROR_STEPS": _TRACE,
         "PREDICT_LOG_FEATURE_LIMIT": _TRACE,
-        "INFERENCE_LOG_BUCKET": "No log object is rewritten per request any more; remove it.",
         "RUN_INFERENCE_ON_TRAIN_SUCCESS": "A training event starts no forecast; publish a claim instead.",
         "ALLOWED_INFERENCE_MODELS": "A training event starts no forecast; the bundle names its model.",
         "INFERENCE_AUTOSTART": "The service starts by itself; remove it.",
         "INFERENCE_START_IN_APP": "The service starts by itself; remove it.",
     }
-    announced: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(
-            (
-                *("USE_KAFKA", "KAFKA_BOOTSTRAP_SERVERS", "CONSUMER_TOPIC_0", "CONSUMER_TOPIC_1", "CONSUMER_GROUP_ID"),
-                *("PRODUCER_TOPIC", "DLQ_PERFORMANCE_TOPIC", "USE_MANUAL_COMMIT", "FETCH_MAX_WAIT_MS"),
-                *("MAX_POLL_RECORDS", "PAUSE_THRESHOLD_PCT", "RESUME_THRESHOLD_PCT", "ENABLE_TTL", "INFERENCE_LENGTH"),
-                *("ENABLE_PUBLISH_API", "PUBLISH_TOPIC"),
-            ),
-            _KAFKA,
-        ),
-        **dict.fromkeys(("PROMOTION_TOPIC", "PROMOTION_BUCKET", "INFERENCE_AUTOLOAD_PROMOTED"), _PROMOTION),
-        **dict.fromkeys(
-            (*("PROCESSED_BUCKET", "TEST_OBJECT_KEY", "DISABLE_BUCKET_ENSURE", "MINIO_DEFAULT_BUCKET", "AWS_*"),),
-            _STORE,
-        ),
-    }
+    announced: ClassVar[Mapping[str, str]] = dict.fromkeys(("MINIO_DEFAULT_BUCKET", "AWS_*"), _STORE)

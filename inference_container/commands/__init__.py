@@ -1,1 +1,1 @@
-"""The command line: `serve`, `training` (with `demo-data`) and `bundle`, a room each, and `app`, which lists them."""
+"""The command line: a room for each group of commands, `app`, which lists them, and what they share."""

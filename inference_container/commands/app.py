@@ -3,6 +3,10 @@
 import typer
 
 from inference_container.commands.bundle import app as bundle_app
+from inference_container.commands.claim import app as claim_app
+from inference_container.commands.dlq import app as dlq_app
+from inference_container.commands.prepare import app as prepare_app
+from inference_container.commands.results import app as results_app
 from inference_container.commands.serve import serve as run_serve
 from inference_container.commands.training import demo_data, train
 
@@ -25,3 +29,7 @@ def serve(context: typer.Context) -> None:
 app.command("demo-data")(demo_data)
 app.command()(train)
 app.add_typer(bundle_app, name="bundle")
+app.add_typer(claim_app, name="claim")
+app.add_typer(dlq_app, name="dlq")
+app.add_typer(prepare_app, name="prepare")
+app.add_typer(results_app, name="results")

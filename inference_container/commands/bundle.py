@@ -1,6 +1,6 @@
 """`bundle import`, `bundle schema`, `bundle show`, `bundle verify`: look at a bundle, check it, or make one.
 
-`app` puts them under `bundle`. Each command imports what it needs when it runs.
+`app` puts them under `bundle`, with those of `promotion` beside them. Each command imports what it needs when it runs.
 """
 
 from datetime import UTC, datetime
@@ -9,9 +9,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from inference_container.commands import promotion
 from inference_container.commands.shared import command_line, plain_errors
 
-app = typer.Typer(help="Look at a bundle, check it, or make one of a network trained elsewhere.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at a bundle, check it, make one of a network trained elsewhere, or have it served.", no_args_is_help=True
+)
+app.command("promote")(promotion.promote)
+app.command("rollback")(promotion.rollback)
+app.command("pointer")(promotion.pointer)
 
 _BundlePath = Annotated[Path, typer.Argument(help="Directory of the bundle.", show_default=False)]
 

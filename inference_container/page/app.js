@@ -3,6 +3,7 @@
 
 import { levelsFor } from "./answer.js";
 import { showCard } from "./card.js";
+import { watchClaims } from "./claims.js";
 import { FileError, parseCsv } from "./csv.js";
 import { byId } from "./dom.js";
 import { announcement, hide, listen as listenToResults, show } from "./results.js";
@@ -163,3 +164,4 @@ countDown(byId("again"), byId("again-line"));
 listenToDrops();
 listenToResults();
 void learn();
+watchClaims();

@@ -13,6 +13,11 @@ export async function askModel() {
   return (await call("model")).json();
 }
 
+/** How the Kafka door is; its `state` is "off" where there is none. */
+export async function askClaims() {
+  return (await call("claims")).json();
+}
+
 export async function askSample() {
   return (await call("page/sample.csv")).text();
 }

@@ -4,13 +4,14 @@
 """
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.http.refusal_counting import RefusalCounting
 
 _MAX_HEAD_BYTES = 64 * 1024
 _HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(RefusalCounting):
     #: The request that is being answered on the fast road.
     _now: object | None = None
     #: The connection ends with the present answer; whatever still comes on it is not looked at.
@@ -45,6 +46,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes > _MAX_HEAD_BYTES:
             self._last = True
             self.transport.write(_HEAD_TOO_LARGE)
+            self.on_refused("other", 431)
             self.transport.close()
         elif self.timeout_keep_alive_task is None:
             self._watch()

@@ -45,7 +45,10 @@ class Scaled(BaseModel):
 def control_router(runtime: Controlled, admin: APIRouter) -> APIRouter:
     """Adds the routes to `admin`, which has the guard, and returns it."""
 
-    @admin.post("/reload_latest", summary="Load the bundle that BUNDLE_PATH holds now, beside the one that serves")
+    @admin.post(
+        "/reload_latest",
+        summary="Load what the pointer names now, or BUNDLE_PATH where there is no store, beside the one that serves",
+    )
     async def reload_latest() -> Reloaded:
         try:
             model = await runtime.reload()

@@ -13,7 +13,15 @@ from typing import NamedTuple, TypeAlias
 from inference_container.errors import BodyTooLarge
 from inference_container.forecasting.messages import BodyKind, ForecastQuery, HeadedReply, QueryOptions
 from inference_container.metrics import InferenceMetrics
-from inference_container.routers.head_traces import IDS, Headers, head_lines, new_trace, trace_of
+from inference_container.routers.head_traces import (
+    IDS,
+    Headers,
+    HeadTrace,
+    brings_trace,
+    head_lines,
+    new_trace,
+    trace_of,
+)
 from inference_container.routers.refusals import Refusals
 from inference_container.routers.request_head import Head, deadline_of, kind_of, options_of, patience_of, size_of
 from inference_container.services.lanes import ForecastAnswer, ForecastLane
@@ -25,6 +33,7 @@ from serving.errors import CallerGone, SluiceError
 from serving.http.problems import problem, problem_response
 from serving.logging import where
 from serving.ticket import Ticket
+from serving.tracing import Trace
 
 PATH = "/predict"
 #: Nobody reads it; for the metrics.
@@ -45,6 +54,11 @@ class Reply(NamedTuple):
     status: int
     headers: Headers
     body: bytes
+    trace: Trace | None = None  #: where the request becomes a span
+
+
+#: To a request that was broken off before there was an answer.
+BROKEN_OFF = Reply(500, [], b"")
 
 
 class PlainHead(NamedTuple):
@@ -58,6 +72,9 @@ class PlainHead(NamedTuple):
 
 
 class PredictDoor:
+    #: Whether a request has to be answered with headers of its own; those that need none are answered faster.
+    needs_own_headers = staticmethod(brings_trace)
+
     def __init__(
         self,
         predict: Predict,
@@ -81,18 +98,19 @@ class PredictDoor:
 
     def check_bytes(self, size: int) -> None:
         """Raises QueueFull when a body in pieces would take the lane beyond its budget."""
-        try:
-            self.lane.check_bytes(size)
-        except SluiceError as error:
-            self._predict.count(error)
-            raise
+        self.lane.check_bytes(size)
 
     def begin(self) -> float:
         """A request has begun; `end` wants what this returns."""
         self._metrics.http_in_flight += 1
         return time.perf_counter()
 
-    def end(self, begun: float, status: int) -> None:
+    def end(self, begun: float, reply: Reply) -> None:
+        """With what it was answered, or would have been by now."""
+        self.count(begun, reply.status)
+
+    def count(self, begun: float, status: int) -> None:
+        """`end` for who has no reply: what `answer` makes is bytes already."""
         metrics = self._metrics
         metrics.http_in_flight -= 1
         if status == 200:
@@ -114,8 +132,8 @@ class PredictDoor:
         if not self.is_full(head):
             return None
         self._predict.count_refusal()
-        refusal = self._refusals.next()
-        return Reply(429, [*refusal.headers, *trace_of(head).headers], refusal.body)
+        refusal, trace = self._refusals.next(), self._trace_of(head)
+        return Reply(429, [*refusal.headers, *trace.headers], refusal.body, trace.trace)
 
     def refuse(self, default_headers: Headers) -> bytes:
         """A whole refusal, head and body, for a request that brought no trace; counted in full. `is_full` said so."""
@@ -180,21 +198,25 @@ class PredictDoor:
         deadline = Deadline(self._clock.monotonic() + plain.patience_s, self._clock)
         return self._predict.admit(ForecastQuery(IDS.next(8), body, plain.kind, plain.options), deadline)
 
-    def answered(self, head: Head, answer: ForecastAnswer) -> Reply:
+    def answered(self, head: Head, ticket: PredictTicket) -> Reply:
+        """The answer of a ticket that was settled with one."""
+        answer, trace = ticket.value, self._trace_of(head, ticket)
         if isinstance(answer, HeadedReply):
             own = [(name.lower().encode(), value.encode()) for name, value in answer.headers]
             body = answer.body
         else:
             own, body = [_JSON], answer
         length = (b"content-length", str(len(body)).encode())
-        return Reply(200, [*own, length, *trace_of(head).headers], body)
+        return Reply(200, [*own, length, *trace.headers], body, trace.trace)
 
     def failed(self, head: Head, error: Exception, ticket: PredictTicket | None = None) -> Reply:
         """A problem for `error`, with the `req_id` that the log knows the request by when it had a ticket; a status of
-        499 means that nobody is left to read one."""
+        499 means that nobody is left to read one. What had no ticket is counted here."""
+        if ticket is None:
+            self._predict.count(error)
+        trace = self._trace_of(head, ticket)
         if isinstance(error, CallerGone):
-            return Reply(HUNG_UP, [], b"")
-        trace = trace_of(head)
+            return Reply(HUNG_UP, [], b"", trace.trace)
         if isinstance(error, SluiceError):
             error = error if ticket is None else error.with_details(req_id=ticket.item.req_id)
             found = problem(self._status_of(error), error.code, error.message, error.details)
@@ -202,4 +224,8 @@ class PredictDoor:
             events.unexpected_error(error_type=type(error).__name__, at=where(error))
             found = problem(500, "internal_error", "An unexpected error occurred.")
         response = problem_response({**found, "trace_id": trace.trace_id})
-        return Reply(response.status_code, [*response.raw_headers, *trace.headers], bytes(response.body))
+        headers = [*response.raw_headers, *trace.headers]
+        return Reply(response.status_code, headers, bytes(response.body), trace.trace)
+
+    def _trace_of(self, head: Head, ticket: PredictTicket | None = None) -> HeadTrace:
+        return trace_of(head)

@@ -55,7 +55,7 @@ class _Express:
         self.timer: asyncio.TimerHandle | None = None
 
 
-def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtocol]:
+def express_protocol(door: PredictDoor, probe: Liveness) -> type[BoundedProtocol]:
     """uvicorn's protocol class with the roads to `door` and `probe` built in."""
     known: KnownHeads[_Meaning] = KnownHeads()
 
@@ -96,7 +96,7 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
             if (url != _PATH and not url.startswith(_PATH_QUERY)) or not self._is_plain(head, b"POST"):
                 self._take_the_other_way()
                 return
-            if door.is_full(head) and not brings_trace(head):
+            if door.is_full(head) and not door.needs_own_headers(head):
                 self._refused = True
                 self.transport.write(door.refuse(self.server_state.default_headers))
                 return
@@ -255,18 +255,18 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
                 self._send(now, door.failed(now.head, error, now.ticket))
                 return
             answer = now.ticket.value
-            if self._last or not isinstance(answer, bytes) or brings_trace(now.head):
-                self._send(now, door.answered(now.head, answer))
+            if self._last or not isinstance(answer, bytes) or door.needs_own_headers(now.head):
+                self._send(now, door.answered(now.head, now.ticket))
                 return
             self._now = None
-            door.end(now.begun, 200)
+            door.count(now.begun, 200)
             if not self.transport.is_closing():
                 self.transport.write(door.answer(self.server_state.default_headers, answer))
                 self._rest()
 
         def _send(self, now: _Express, reply: Reply) -> None:
             self._now = None
-            door.end(now.begun, reply.status)
+            door.end(now.begun, reply)
             self._last = self._last or (b"connection", b"close") in reply.headers
             if reply.status == HUNG_UP or self.transport.is_closing():
                 return
@@ -290,7 +290,8 @@ def express_protocol(door: PredictDoor, probe: Liveness) -> type[HttpToolsProtoc
                 if now.timer is not None:
                     now.timer.cancel()
                     door.lane.release(now.missing)
-                door.end(now.begun, HUNG_UP)
+                reply = now.reply or door.failed(now.head, CallerGone(), now.ticket)  # which nobody reads
+                door.end(now.begun, reply._replace(status=HUNG_UP))
                 if now.ticket is not None:
                     now.ticket.fail(CallerGone())
             super().connection_lost(exc)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from inference_container.routers.request_head import Head
-from serving.tracing import trace_from
+from serving.tracing import Trace, begin_trace, trace_from
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
 
@@ -16,17 +16,29 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 class HeadTrace(NamedTuple):
     trace_id: str
     headers: Headers
+    trace: Trace | None = None  #: where it becomes a span
 
 
 def trace_of(head: Head) -> HeadTrace:
     """As `serving.tracing.trace_from`, with a short way for the many requests that bring no trace."""
     if brings_trace(head):
-        trace = trace_from({name.decode("latin-1"): value.decode("latin-1") for name, value in head.items()})
-        request_id, traceparent = trace.request_id.encode("latin-1"), trace.traceparent.encode()
-        return HeadTrace(trace.trace_id, [(b"x-request-id", request_id), (b"traceparent", traceparent)])
+        return told(trace_in(head))
     trace_id, span_id = new_trace()
     headers = [(b"x-request-id", trace_id), (b"traceparent", b"00-%b-%b-01" % (trace_id, span_id))]
     return HeadTrace(trace_id.decode(), headers)
+
+
+def trace_in(head: Head) -> Trace:
+    if not brings_trace(head):
+        trace_id, span_id = new_trace()
+        return begin_trace(trace_id.decode(), span_id.decode())
+    return trace_from({name.decode("latin-1"): value.decode("latin-1") for name, value in head.items()})
+
+
+def told(trace: Trace) -> HeadTrace:
+    """A trace as an answer tells it."""
+    request_id, traceparent = trace.request_id.encode("latin-1"), trace.traceparent.encode()
+    return HeadTrace(trace.trace_id, [(b"x-request-id", request_id), (b"traceparent", traceparent)], trace)
 
 
 def brings_trace(head: Head) -> bool:

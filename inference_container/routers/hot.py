@@ -10,9 +10,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from inference_container.errors import BodyTooLarge
-from inference_container.routers.door import HUNG_UP, PATH, PredictDoor, Reply
+from inference_container.routers.door import BROKEN_OFF, HUNG_UP, PATH, PredictDoor, Reply
 from inference_container.routers.hangup import HangUps
 from inference_container.routers.request_head import Head
+from serving.errors import CallerGone
 
 
 class HotRoute:
@@ -28,15 +29,14 @@ class HotRoute:
         if b"origin" in head:
             await self._app(scope, receive, send)
             return
-        begun, status = self._door.begin(), 500
+        begun, reply = self._door.begin(), BROKEN_OFF
         try:
             reply = self._door.refusal(head) or await self._reply(head, scope, receive)
-            status = reply.status
-            if status != HUNG_UP:
-                await send({"type": "http.response.start", "status": status, "headers": reply.headers})
+            if reply.status != HUNG_UP:
+                await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
                 await send({"type": "http.response.body", "body": reply.body})
         finally:
-            self._door.end(begun, status)
+            self._door.end(begun, reply)
 
     async def _reply(self, head: Head, scope: Scope, receive: Receive) -> Reply:
         door, ticket = self._door, None
@@ -52,11 +52,12 @@ class HotRoute:
             ticket = door.ask(head, scope["query_string"], body, deadline)
             self._hang_ups.watch(ticket, receive)
             try:
-                return door.answered(head, await ticket.result())
+                await ticket.result()
+                return door.answered(head, ticket)
             finally:
                 self._hang_ups.forget(ticket)
         except ClientDisconnect:
-            return Reply(HUNG_UP, [], b"")
+            return door.failed(head, CallerGone())
         except Exception as error:  # any error is an answer here: there is no layer behind that would make it one
             return door.failed(head, error, ticket)
 

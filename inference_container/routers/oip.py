@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from inference_container.errors import MalformedRequest
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions, ServedModel
 from inference_container.forecasting.protocol_names import JSON_LENGTH_HEADER, TIMES
+from inference_container.routers.counted import until_the_ticket
 from inference_container.routers.protocol_route import Forecasts, Models, declared_as, refuse_encoded, route_of
 from inference_container.routers.protocol_schemas import (
     INFER_ANSWER,
@@ -62,12 +63,13 @@ def oip_router(
 
     async def infer(request: Request, name: str, version: str | None) -> Response:
         head = dict(request.scope["headers"])
-        predict.refuse_early(size_of(head))
-        model = served(name, version)
-        refuse_encoded(head)
-        deadline = deadline_of(head, timeout_s, clock)
-        options = QueryOptions(json_bytes=_json_bytes(head), model=model.name, version=version)
-        query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), "oip", options)
+        with until_the_ticket(predict):
+            predict.refuse_early(size_of(head))
+            model = served(name, version)
+            refuse_encoded(head)
+            deadline = deadline_of(head, timeout_s, clock)
+            options = QueryOptions(json_bytes=_json_bytes(head), model=model.name, version=version)
+            query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), "oip", options)
         try:
             answer = await while_connected(request, predict.forecast(query, deadline))
         except ClientDisconnected:

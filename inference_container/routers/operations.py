@@ -31,15 +31,24 @@ class Observed(Protocol):
     startup_ready_ms: int | None
 
     @property
+    def stalled(self) -> bool:
+        """Whether a thread that has to turn does not turn any more."""
+
+    @property
     def settings(self) -> HasWorkers: ...
 
     @property
     def switch(self) -> Predictor: ...
 
 
-def health_of(runtime: Observed) -> Health:
-    """What liveness answers, whichever road the probe came by."""
-    return Health(
+def health_of(runtime: Observed) -> tuple[int, Health]:
+    """What liveness answers, whichever road the probe came by: the status and the body.
+
+    503 only for what a restart mends: a consumer that does not poll any more loses its partitions and never notices.
+    """
+    stalled = runtime.stalled
+    return 503 if stalled else 200, Health(
+        status="stalled" if stalled else "ok",
         model_ready=runtime.lifecycle.ready,
         queue_length=runtime.lanes.interactive.depth,
         startup_ready_ms=runtime.startup_ready_ms,
@@ -51,9 +60,15 @@ def operations_router(runtime: Observed) -> APIRouter:
     lane, claims, switch = runtime.lanes.interactive, runtime.lanes.claims, runtime.switch
     lifecycle = runtime.lifecycle
 
-    @router.get("/healthz", summary="Liveness: does the event loop turn?")
-    async def health() -> Health:
-        return health_of(runtime)
+    @router.get(
+        "/healthz",
+        summary="Liveness: does the event loop turn, and the consumer of claims?",
+        response_class=JSONResponse,
+        responses={200: {"model": Health}, 503: {"model": Health, "description": "The consumer does not poll."}},
+    )
+    async def health() -> JSONResponse:
+        status, body = health_of(runtime)
+        return JSONResponse(body.model_dump(), status)
 
     @router.get(
         "/ready",

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply
+from inference_container.routers.counted import counted_route, until_the_ticket
 from inference_container.routers.request_head import Asked, deadline_of, kind_of, options_of, size_of
 from inference_container.routers.schemas import PREDICT_BODY, PredictAnswer
 from inference_container.services.answer_cache import AnswerCache
@@ -21,7 +22,7 @@ from serving.http.problems import declared
 
 
 def predict_router(predict: Predict, cache: AnswerCache | None, timeout_s: float, clock: Clock) -> APIRouter:
-    router = APIRouter(tags=["forecast"])
+    router = APIRouter(tags=["forecast"], route_class=counted_route(predict))
 
     @router.post(
         "/predict",
@@ -35,10 +36,11 @@ def predict_router(predict: Predict, cache: AnswerCache | None, timeout_s: float
     )
     async def forecast(request: Request, asked: Annotated[Asked, Query()]) -> Response:
         head = dict(request.scope["headers"])
-        predict.refuse_early(size_of(head))
-        deadline = deadline_of(head, timeout_s, clock)
-        kind, options = kind_of(head), options_of(request.scope["query_string"])
-        query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), kind, options)
+        with until_the_ticket(predict):
+            predict.refuse_early(size_of(head))
+            deadline = deadline_of(head, timeout_s, clock)
+            kind, options = kind_of(head), options_of(request.scope["query_string"])
+            query = ForecastQuery(secrets.token_hex(4), await deadline.bound(request.body()), kind, options)
         door = cache if cache is not None and kind == "json" else predict
         try:
             answer = await while_connected(request, door.forecast(query, deadline))

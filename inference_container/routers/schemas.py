@@ -66,7 +66,7 @@ class PredictAnswer(BaseModel):
 
 
 class Health(BaseModel):
-    status: Literal["ok"] = "ok"
+    status: Literal["ok", "stalled"] = "ok"
     service: Literal["inference-api"] = "inference-api"
     model_ready: bool
     queue_length: int

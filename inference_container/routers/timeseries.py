@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply, QueryOptions
 from inference_container.forecasting.protocol_names import SERIES_COUNT
+from inference_container.routers.counted import until_the_ticket
 from inference_container.routers.protocol_route import Forecasts, Models, declared_as, refuse_encoded, route_of
 from inference_container.routers.protocol_schemas import FORECAST_BODY, ForecastAnswerBody, ForeignErrorAnswer
 from inference_container.routers.request_head import deadline_of, size_of
@@ -42,13 +43,14 @@ def timeseries_router(
     )
     async def forecast(request: Request) -> Response:
         head = dict(request.scope["headers"])
-        predict.refuse_early(size_of(head))
-        model = models.model
-        if model is None:
-            raise NotReady("The model is not loaded yet.", retry_after_s=5)
-        refuse_encoded(head)
-        deadline = deadline_of(head, timeout_s, clock)
-        body = await deadline.bound(request.body())
+        with until_the_ticket(predict):
+            predict.refuse_early(size_of(head))
+            model = models.model
+            if model is None:
+                raise NotReady("The model is not loaded yet.", retry_after_s=5)
+            refuse_encoded(head)
+            deadline = deadline_of(head, timeout_s, clock)
+            body = await deadline.bound(request.body())
         try:
             outputs = await while_connected(request, _forecasts(predict, body, model.name, deadline))
         except ClientDisconnected:

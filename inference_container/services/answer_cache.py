@@ -18,7 +18,7 @@ from inference_container.metrics import InferenceMetrics
 from inference_container.services.predict import Predict
 from serving.clock import Clock
 from serving.deadline import Deadline
-from serving.errors import InvalidInput
+from serving.errors import CallerGone, DeadlineExceeded, InvalidInput
 
 
 class _Key(NamedTuple):
@@ -61,11 +61,25 @@ class AnswerCache:
             asking = self._asking.get(key)
             if asking is None:
                 return await self._lead(key, query, deadline)
-            outcome = await deadline.bound(asyncio.shield(asking))
+            outcome = await self._heard(asking, deadline)
             if isinstance(outcome, InvalidInput):
+                self._predict.count(outcome)
                 raise outcome
             if outcome is not None:
                 return self._again(outcome, query)
+
+    async def _heard(
+        self, asking: "asyncio.Future[bytes | InvalidInput | None]", deadline: Deadline
+    ) -> bytes | InvalidInput | None:
+        """Waits with others for an answer. Without a ticket of its own, so a wait that comes to nothing counts here."""
+        try:
+            return await deadline.bound(asyncio.shield(asking))
+        except DeadlineExceeded as error:
+            self._predict.count(error)
+            raise
+        except asyncio.CancelledError:
+            self._predict.count(CallerGone())
+            raise
 
     async def _lead(self, key: _Key, query: ForecastQuery, deadline: Deadline) -> bytes:
         """Asks for all who ask the same meanwhile. They share an answer and a refusal of the question itself; that the

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from inference_container import events
 from inference_container.forecasting.messages import ForecastQuery, ForecastReply, StageTimings
 from inference_container.metrics import InferenceMetrics
+from inference_container.services.batch_spans import tell_batch
 from inference_container.services.lanes import ForecastAnswer, Lanes
 from inference_container.services.ports import BatchOutcome, Predictor
 from serving.clock import Clock
 from serving.errors import DeadlineExceeded, SluiceError, WorkFailed
+from serving.spans import listened
 from serving.ticket import Ticket
 
 #: How many answers are written before the event loop looks round.
@@ -113,13 +115,12 @@ class BatchFeed:
         self._feed()
 
     def _start(self, batch: _Batch) -> None:
-        metrics = self._metrics
-        metrics.batch.observe(len(batch))
-        for ticket in batch:
-            metrics.queue_wait.observe(ticket.waited_s)
+        self._metrics.batch.observe(len(batch))
         self._predictor.start([ticket.item for ticket in batch], lambda outcome: self._done(batch, outcome))
 
     def _done(self, batch: _Batch, outcome: BatchOutcome) -> None:
+        if listened():
+            tell_batch(batch, outcome, self._clock.monotonic())
         if isinstance(outcome, SluiceError):
             for ticket in batch:
                 ticket.fail(outcome)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from inference_container.forecasting.messages import ForecastQuery, HeadedReply
 from serving.admission import BoundedQueue
 from serving.clock import Clock
-from serving.fair_share import FairShare
+from serving.fair_share import Company, FairShare
 from serving.pace import Shedding
 
 ForecastAnswer: TypeAlias = bytes | HeadedReply
@@ -17,6 +17,9 @@ ForecastLane: TypeAlias = BoundedQueue[ForecastQuery, ForecastAnswer]
 
 #: Of the forecasts made while both lanes wait, callers get this many for each one of the claims'.
 INTERACTIVE_WEIGHT = 4.0
+#: Claims of one batch while there are callers: a series in Parquet takes a worker as long as several in JSON, and a
+#: caller who comes meanwhile waits for all of the batch.
+CLAIMS_BESIDE_CALLERS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,4 +36,5 @@ def make_lanes(capacity: int, max_bytes: int, clock: Clock) -> Lanes:
     """
     interactive = ForecastLane(capacity, clock, max_bytes=max_bytes, shedding=Shedding(clock))
     claims = ForecastLane(capacity, clock, max_bytes=max_bytes)
-    return Lanes(interactive, claims, FairShare((interactive, INTERACTIVE_WEIGHT), (claims, 1.0)))
+    company = Company(clock, CLAIMS_BESIDE_CALLERS)
+    return Lanes(interactive, claims, FairShare((interactive, INTERACTIVE_WEIGHT), (claims, 1.0), company=company))

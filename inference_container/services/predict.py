@@ -1,20 +1,21 @@
 """The one forecast that every door runs: admission, a batch on a worker, the answer or a typed error.
 
 HTTP comes in by `routers`; claims come in by `forecast_claim`, through a lane of their own. What is refused is refused
-before anything of the request is read. Every request that comes here leaves exactly one outcome in the metrics; what
-the door refused before (the schema, the body bound) is counted by `http_requests_total` alone.
+before anything of the request is read. Every request leaves exactly one outcome in the metrics: what has a ticket when
+it settles, what has none by the door that answers it, with `count`.
 """
+
+from collections.abc import Callable
 
 from inference_container import events
 from inference_container.forecasting.messages import ForecastQuery
-from inference_container.metrics import InferenceMetrics, Outcome
+from inference_container.metrics import InferenceMetrics, LaneMetrics, Outcome
 from inference_container.services.lanes import ForecastAnswer, ForecastLane, Lanes
 from inference_container.services.ports import Predictor
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import (
     CallerGone,
-    ChildDied,
     DeadlineExceeded,
     Draining,
     InvalidInput,
@@ -25,6 +26,7 @@ from serving.errors import (
 )
 from serving.lifecycle import Lifecycle
 from serving.ticket import Ticket
+from serving.tracing import current_trace
 
 
 class Predict:
@@ -34,12 +36,14 @@ class Predict:
         self._lanes, self._predictor, self._lifecycle = lanes, predictor, lifecycle
         self._metrics, self._clock = metrics, clock
         self._next_rejection_line = self._next_timeout_line = clock.monotonic()
-        self._refused_outcome = metrics.outcomes.labels("rejected")
+        self._refused_outcome = metrics.callers.outcomes["rejected"]
         self._refused_reason = metrics.rejected.labels(QueueFull.code)
         #: What the last claim was about, for callers who bring no series of their own; see `answer_cache`.
         self.last_claim: ForecastQuery | None = None
-        for lane in (lanes.interactive, lanes.claims):
-            lane.on_settled = self._settled
+        #: Told of every forecast that a caller was given. Must be quick: callers wait behind it.
+        self.on_forecast: Callable[[ForecastQuery, ForecastAnswer], None] | None = None
+        lanes.interactive.on_settled = self._asked
+        lanes.claims.on_settled = self._worked
 
     @property
     def model_identity(self) -> tuple[str, str] | None:
@@ -51,6 +55,11 @@ class Predict:
     def model_id(self) -> str | None:
         model = self._predictor.model
         return model.bundle_id if model is not None else None
+
+    @property
+    def beside_callers(self) -> bool:
+        """Whether callers have been served lately: what can wait goes gently then."""
+        return self._lanes.share.in_company
 
     @property
     def lane(self) -> ForecastLane:
@@ -89,29 +98,24 @@ class Predict:
             NotReady: No model is loaded.
             Draining: The process is going down.
         """
-        try:
-            self._check(self._lanes.interactive, size)
-        except SluiceError as error:
-            self.count(error)
-            raise
+        if self._lifecycle.closing:
+            raise Draining(retry_after_s=1)
+        self._check_model()
+        self._lanes.interactive.check_room(size)
 
     def admit(self, query: ForecastQuery, deadline: Deadline) -> Ticket[ForecastQuery, ForecastAnswer]:
         """A ticket of the callers' lane.
 
         Raises:
-            QueueFull: The lane is full.
+            QueueFull: The lane is full. Whoever tells the caller counts it.
         """
-        try:
-            ticket = self._lanes.interactive.try_admit(query, deadline, len(query.body))
-            if events.queue_job_enqueued.enabled:
-                events.queue_job_enqueued(req_id=query.req_id, qsize=self._lanes.interactive.depth)
-            return ticket
-        except SluiceError as error:
-            self.count(error, query.req_id)
-            raise
+        ticket = self._lanes.interactive.try_admit(query, deadline, len(query.body))
+        if events.queue_job_enqueued.enabled:
+            events.queue_job_enqueued(req_id=query.req_id, qsize=self._lanes.interactive.depth)
+        return ticket
 
     async def forecast(self, query: ForecastQuery, deadline: Deadline) -> ForecastAnswer:
-        """The encoded answer.
+        """The encoded answer. However it ends, it is counted.
 
         Raises:
             QueueFull: The lane is full.
@@ -119,61 +123,82 @@ class Predict:
             InvalidInput: The request can not be forecast.
             WorkFailed: The forecast broke, or its worker died.
         """
-        ticket = self.admit(query, deadline)
+        try:
+            ticket = self.admit(query, deadline)
+        except SluiceError as error:
+            self.count(error, query.req_id)
+            raise
+        ticket.trace = current_trace()
         try:
             return await ticket.result()
         except SluiceError as error:
             raise error.with_details(req_id=query.req_id) from None  # what the log knows it by
 
     async def forecast_claim(self, query: ForecastQuery, deadline: Deadline) -> ForecastAnswer:
-        """As `forecast`, by the claims' lane: waits for a place, and tries once more when the worker died.
+        """As `forecast`, by the claims' lane, which waits for a place. Tried once: how often a claim is, claims decide.
+
+        Also while the process goes down: what was taken from a topic is finished, or done again by somebody else.
 
         Raises:
+            NotReady: Nothing can be forecast now, whatever the claim is.
             DeadlineExceeded: There was no place or no answer in time.
             InvalidInput: The claim's series can not be forecast.
-            WorkFailed: The forecast broke, or two workers died over it.
+            ChildDied: The worker died over this batch.
+            WorkFailed: The forecast broke.
         """
-        lane = self._lanes.claims
-        try:
-            answer = await (await lane.admit(query, deadline, len(query.body))).result()
-        except ChildDied:
-            answer = await (await lane.admit(query, deadline, len(query.body))).result()
+        if not self._lifecycle.closing:
+            self._check_model()
+        ticket = await self._lanes.claims.admit(query, deadline, len(query.body))
+        ticket.trace = current_trace()
+        answer = await ticket.result()
         self.last_claim = query
         return answer
 
-    def _check(self, lane: ForecastLane, size: int) -> None:
-        if self._lifecycle.closing:
-            raise Draining(retry_after_s=1)
+    def _check_model(self) -> None:
         if self._predictor.model is None or not self._lifecycle.ready:
             reason = self._lifecycle.reason or "The model is not loaded yet."
             raise NotReady(reason, retry_after_s=5)
-        lane.check_room(size)
 
-    def _settled(self, ticket: Ticket[ForecastQuery, ForecastAnswer]) -> None:
+    def _asked(self, ticket: Ticket[ForecastQuery, ForecastAnswer]) -> None:
+        """The callers' lane settled one."""
+        self._settled(ticket, self._metrics.callers)
+        if self.on_forecast is not None and ticket.error is None:
+            self.on_forecast(ticket.item, ticket.value)
+
+    def _worked(self, ticket: Ticket[ForecastQuery, ForecastAnswer]) -> None:
+        """The claims' lane settled one."""
+        self._settled(ticket, self._metrics.claims)
+
+    def _settled(self, ticket: Ticket[ForecastQuery, ForecastAnswer], lane: LaneMetrics) -> None:
         took = self._clock.monotonic() - ticket.admitted_at
-        metrics = self._metrics
+        # Those that never started have waited too: without them a lane that only lets expire would look quick.
+        lane.queue_wait.observe(took if ticket.waited_s is None else ticket.waited_s)
         if ticket.error is not None:
             if not isinstance(ticket.error, CallerGone):
-                metrics.latency.observe(took)
-            self.count(ticket.error, ticket.item.req_id)
+                lane.latency.observe(took)
+            self._count(ticket.error, ticket.item.req_id, lane)
             return
-        metrics.latency.observe(took)
-        metrics.latency_latest = took
-        metrics.succeeded.inc()
+        lane.latency.observe(took)
+        self._metrics.latency_latest = took
+        lane.success.inc()
         if events.queue_job_done.enabled:
             events.queue_job_done(
                 req_id=ticket.item.req_id,
-                waited_ms=round(ticket.waited_s * 1000, 3),
+                waited_ms=round((ticket.waited_s or 0.0) * 1000, 3),
                 duration_ms=round(took * 1000, 3),
             )
 
-    def count(self, error: SluiceError, req_id: str | None = None) -> None:
-        """Notes a request that ends with `error`."""
+    def count(self, error: Exception, req_id: str | None = None) -> None:
+        """Notes a request that ends with `error` and never had a ticket; a door calls it once, when it answers."""
+        self._count(error, req_id, self._metrics.callers)
+
+    def _count(self, error: Exception, req_id: str | None, lane: LaneMetrics) -> None:
         outcome: Outcome
         match error:
             case Rejected():
                 outcome = "rejected"
-                self._metrics.rejected.labels(error.code).inc()
+                if lane is self._metrics.callers:
+                    self._metrics.rejected.labels(error.code).inc()
                 if isinstance(error, QueueFull):
                     self._report_rejection()
             case CallerGone():
@@ -183,10 +208,12 @@ class Predict:
                 self._report_timeout(req_id)
             case InvalidInput():
                 outcome = "client_error"
-            case _:
+            case SluiceError():
                 outcome = "exception"
                 events.queue_job_error(req_id=req_id, code=error.code)
-        self._metrics.outcomes.labels(outcome).inc()
+            case _:
+                outcome = "exception"  # a defect: `unexpected_error` tells of it
+        lane.outcomes[outcome].inc()
 
     def _report_timeout(self, req_id: str | None) -> None:
         """As for rejections: deadlines pass by the hundred when they do."""

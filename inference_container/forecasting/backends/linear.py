@@ -18,8 +18,10 @@ class LinearBackend(Backend):
     def __init__(self, network: NetworkPlan, weights: Weights) -> None:
         self._network = network
         self._base = list(network.target_positions) if network.predicts == "change" else None
-        self._weight = weights["weight"].T  # a view: mapped weights stay where they are
-        self._bias = weights["bias"]
+        # Twice as wide as the answer: products of one row and of many rows differ in their last bits, and a claim that
+        # is worked twice is to leave the same bytes twice. In an answer of half the width those bits do not show.
+        self._weight = weights["weight"].T.astype(np.float64)
+        self._bias = weights["bias"].astype(np.float64)
 
     @property
     @override
@@ -30,6 +32,6 @@ class LinearBackend(Backend):
     def forward(self, features: Float32Array) -> Float32Array:
         # Overflow shows as infinity in the forecast, where the inferencer looks for it.
         with np.errstate(over="ignore", invalid="ignore"):
-            flat = features.reshape(len(features), -1) @ self._weight + self._bias
+            flat = (features.reshape(len(features), -1) @ self._weight + self._bias).astype(np.float32)
             found: Float32Array = flat.reshape(len(features), self._network.horizon, self._network.targets)
             return found if self._base is None else features[:, -1:, self._base] + found

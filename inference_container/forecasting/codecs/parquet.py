@@ -33,12 +33,11 @@ class ParquetCodec(Codec):
         if not query.body:
             raise NoData("The request holds no data: send a table.")
         file = readable(lambda: _open(query.body, None), _WHAT)
-        time, columns = needed_columns(
-            readable(lambda: file.schema_arrow, _WHAT), plan.input, query.options.index_col if query.options else None
-        )
+        schema = readable(lambda: file.schema_arrow, _WHAT)
+        time, columns = needed_columns(schema, plan.input, query.options.index_col if query.options else None)
         wanted = sorted({time, *columns})
         groups = readable(lambda: _groups_within_bounds(query.body, file.metadata, wanted), _WHAT)
-        if is_text(file.schema_arrow.field(time).type):
+        if is_text(schema.field(time).type):
             # Kept as the dictionary that it is in the file: written out, one long entry would be copied for each row.
             file = readable(lambda: _open(query.body, time), _WHAT)
         table = readable(lambda: file.read_row_groups(groups, columns=wanted, use_threads=False), _WHAT)
@@ -69,12 +68,18 @@ def _groups_within_bounds(body: bytes, metadata: "parquet.FileMetaData", names: 
     """The row groups that hold rows; an empty one may not even say where its pages are."""
     if metadata.num_row_groups > _MAX_GROUPS:
         raise MalformedRequest(f"The file may have at most {_MAX_GROUPS} row groups.")
-    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+    all_groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    if not all_groups:
+        return []
+    # Not asked of `metadata.schema`: each holds the other from then on, and only the garbage collector ends that, which
+    # looks so rarely in a worker that half a gigabyte of footers would wait for it.
+    paths = [all_groups[0].column(leaf).path_in_schema for leaf in range(metadata.num_columns)]
     # The reader takes a dotted name for a member of the column before the dot, and would read it along.
-    if any(path.startswith(f"{name}.") for path in paths for name in names):
+    dotted = [path for path in paths if "." in path]
+    if any(path.startswith(f"{name}.") for path in dotted for name in names):
         raise MalformedRequest("A column has the name of a needed one, a dot, and more: which is meant is not clear.")
     leaves = [leaf for leaf, path in enumerate(paths) if path in names]
-    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    sizes = [group.num_rows for group in all_groups]
     if any(rows < 0 for rows in sizes):
         raise ValueError("a row group with less than no rows")
     refuse_too_many(max(sum(sizes), metadata.num_rows))
@@ -82,7 +87,7 @@ def _groups_within_bounds(body: bytes, metadata: "parquet.FileMetaData", names: 
     budget = PageBudget(body)
     for number in groups:
         for leaf in leaves:
-            budget.spend(_chunk(metadata.row_group(number).column(leaf)))
+            budget.spend(_chunk(all_groups[number].column(leaf)))
     return groups
 
 

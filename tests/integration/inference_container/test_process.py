@@ -262,7 +262,7 @@ def test_an_environment_that_can_not_be_served_with_stops_the_start_in_words(
 
 
 def test_every_line_of_a_run_has_a_utc_timestamp(tmp_path: Path) -> None:
-    with serve(tmp_path, {"ACCESS_LOG": "1", "LOG_PROBES": "1", "USE_KAFKA": "1"}) as service:
+    with serve(tmp_path, {"ACCESS_LOG": "1", "LOG_PROBES": "1", "MINIO_DEFAULT_BUCKET": "dataset"}) as service:
         service.until_ready()
         ask(service)
         service.stop()

@@ -50,6 +50,19 @@ async def test_nothing_goes_to_a_candidate_before_all_of_it_can_answer(tmp_path:
         h.pools[0].finish()
 
 
+async def test_what_is_served_at_the_start_never_replaces_what_somebody_activated_meanwhile(tmp_path: Path) -> None:
+    async with house(tmp_path, serving=None) as h:
+        task, candidate = await h.activating("b")
+        serve = asyncio.create_task(h.switch.serve(h.bundle("a")))
+        await asyncio.sleep(0)
+        candidate.load()
+        await task
+        await serve
+        assert h.models == ["b"]
+        assert h.switch.model is not None
+        assert h.switch.model.bundle_id == "b"
+
+
 @pytest.mark.parametrize("refusal", [GoldenMismatch("other numbers"), BundleRefused("not ours")])
 async def test_a_refused_candidate_leaves_the_old_model_as_it_was(tmp_path: Path, refusal: BundleRefused) -> None:
     async with house(tmp_path) as h:

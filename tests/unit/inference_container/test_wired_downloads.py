@@ -16,7 +16,8 @@ def has_door(settings: InferenceSettings) -> bool:
 
 def test_nothing_set_no_door(tmp_path: Path) -> None:
     assert not has_door(InferenceSettings())
-    assert not has_door(InferenceSettings(store_path=str(tmp_path / "objects")))
+    unpromoted = InferenceSettings(store_path=str(tmp_path / "objects"), inference_autoload_promoted=False)
+    assert not has_door(unpromoted)
     assert not (tmp_path / "objects").exists()
 
 

@@ -26,6 +26,16 @@ def test_numpy_and_torch_agree_on_a_linear_network() -> None:
     np.testing.assert_allclose(plain.forward(_WINDOWS), torch.forward(_WINDOWS), rtol=1e-4, atol=1e-5)
 
 
+def test_a_linear_network_answers_one_window_and_many_with_the_same_bytes() -> None:
+    backend = LinearBackend(_LINEAR, sample_weights(_LINEAR))
+    many = np.random.default_rng(2).normal(size=(256, 6, 8)).astype(np.float32)
+    together = backend.forward(many)
+    alone = np.concatenate([backend.forward(many[at : at + 1]) for at in range(len(many))])
+    assert together.dtype == np.float32
+    assert alone.tobytes() == together.tobytes()
+    assert backend.forward(many[:7]).tobytes() == together[:7].tobytes()
+
+
 def test_a_linear_network_without_weights_of_any_size_is_persistence() -> None:
     zero = {name: np.zeros_like(tensor) for name, tensor in sample_weights(_LINEAR).items()}
     found = LinearBackend(_LINEAR, zero).forward(_WINDOWS)

@@ -148,7 +148,7 @@ def chunked(payload: bytes = GOOD, size: int = 100) -> bytes:
 
 
 @asynccontextmanager
-async def street(timeout_s: float = 10.0) -> AsyncIterator[Street]:
+async def street(timeout_s: float = 10.0, kind: type[PredictDoor] = PredictDoor) -> AsyncIterator[Street]:
     predictor, lanes = FakePredictor(), make_lanes(CAPACITY, 1_000_000, CLOCK)
     inferencer = sample_inferencer(sample_plan(horizon=3))
     predictor.answer = lambda queries: inferencer.answer(queries).replies
@@ -159,12 +159,13 @@ async def street(timeout_s: float = 10.0) -> AsyncIterator[Street]:
     app.include_router(predict_router(predict, None, timeout_s, CLOCK))
     add_floor(app, settings, metrics, MAX_BODY, STATUS)
     table = {**FLOOR_STATUS, **STATUS}
-    door = PredictDoor(predict, metrics, CLOCK, timeout_s, MAX_BODY, lambda error: status_of(error, table))
+    door = kind(predict, metrics, CLOCK, timeout_s, MAX_BODY, lambda error: status_of(error, table))
     hot = HotRoute(app, door)
     built = Street(predictor, predict, lanes.interactive, life, metrics)
     configs = {
         "express": server_config(
-            hot, settings, 0, express_protocol(door, Liveness(lambda: b'{"status":"ok"}', metrics))
+            *(hot, settings, 0, express_protocol(door, Liveness(lambda: (200, b'{"status":"ok"}'), metrics))),
+            metrics=metrics,
         ),
         "hot": server_config(hot, settings, 0),
         "app": server_config(app, settings, 0),

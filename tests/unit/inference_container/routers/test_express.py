@@ -389,6 +389,8 @@ async def test_a_head_without_an_end_is_a_431() -> None:
             wire.send(b"a" * 10_000)
             await asyncio.sleep(0.005)
         assert (await wire.answer()).status == 431
+        labels = {"endpoint": "unmatched", "method": "other", "status": "431"}
+        assert s.metrics.registry.get_sample_value("http_requests_total", labels) == 1
         assert await wire.ended() == b""
 
 

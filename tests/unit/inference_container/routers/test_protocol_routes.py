@@ -48,6 +48,7 @@ class Answers(Forecasts, Models):
         self.queries: list[ForecastQuery] = []
         self.spoil: Callable[[ForecastQuery], SluiceError | None] = lambda _: None
         self.cancelled = 0
+        self.counted: list[Exception] = []
 
     @property
     @override
@@ -58,6 +59,10 @@ class Answers(Forecasts, Models):
     def refuse_early(self, size: int = 0) -> None:
         if self.refusal is not None:
             raise self.refusal
+
+    @override
+    def count(self, error: Exception, req_id: str | None = None) -> None:
+        self.counted.append(error)
 
     @override
     async def forecast(self, query: ForecastQuery, deadline: Deadline) -> bytes | HeadedReply:
@@ -232,3 +237,11 @@ async def test_the_api_process_never_imports_what_only_codecs_need() -> None:
     program = "import sys, inference_container.main; assert not {'numpy', 'pyarrow', 'pandas'} & sys.modules.keys()"
     done = await asyncio.create_subprocess_exec(sys.executable, "-c", program, cwd=Path(__file__).parents[4])
     assert await done.wait() == 0
+
+
+@pytest.mark.parametrize("path", ["/v2/models/fake/infer", "/v1/timeseries/forecast"])
+async def test_what_is_refused_before_the_forecast_is_counted_by_the_route(path: str) -> None:
+    async with door() as (client, answers, _):
+        assert (await client.post(path, content=b"{}", headers={"X-Deadline-Ms": "0"})).status_code == 422
+        assert (await client.post(path, content=b"{}", headers={"Content-Encoding": "gzip"})).status_code == 415
+        assert [type(error).__name__ for error in answers.counted] == ["InvalidHead", "UnsupportedMediaType"]

@@ -7,7 +7,16 @@ import pytest
 
 from serving.lifecycle import State
 from tests.unit.inference_container.forecasting.samples import body, sample_data
-from tests.unit.inference_container.routers.street import GOOD, MAX_BODY, ROADS, Answer, chunked, request, street
+from tests.unit.inference_container.routers.street import (
+    GOOD,
+    MAX_BODY,
+    ROADS,
+    Answer,
+    Street,
+    chunked,
+    request,
+    street,
+)
 from tests.unit.until import until
 
 pytestmark = pytest.mark.anyio
@@ -233,6 +242,67 @@ async def test_every_road_counts_its_requests_alike() -> None:
         told = s.metrics.exposition().decode()
         for status, times in ((200, 3), (422, 6)):
             assert f'http_requests_total{{endpoint="/predict",method="POST",status="{status}"}} {times}.0' in told
+
+
+def outcomes(s: Street) -> dict[str, float]:
+    counts = s.metrics.outcomes.counts()
+    return {outcome: count for (outcome, lane), count in counts.items() if count and lane == "callers"}
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_every_refusal_leaves_one_outcome_on_every_road(road: str) -> None:
+    """The schema's, the head's and the body's as well: what the first service of this kind did not count."""
+    async with street() as s:
+        wrong = (
+            request(b"{"),
+            request(query="?inference_length=0"),
+            request(headers={"X-Deadline-Ms": "0"}),
+            request(headers={"Content-Type": "image/png"}),
+        )
+        for raw in wrong:
+            assert (await s.ask(road, raw)).status in (415, 422)
+        await until(lambda: s.metrics.http_in_flight == 0)
+        assert outcomes(s) == {"client_error": len(wrong)}
+        assert (await s.ask(road, request(b"[" * (MAX_BODY + 1)))).status == 413
+        if road != "app":  # there, an announced length is refused before a route is looked for
+            assert outcomes(s) == {"client_error": len(wrong) + 1}
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_refusal_for_want_of_room_is_counted_once_on_every_road(road: str) -> None:
+    async with street() as s:
+        await s.fill()
+        assert (await s.ask(road, request())).status == 429
+        assert outcomes(s) == {"rejected": 1}
+        assert s.metrics.rejected.counts()["queue_full",] == 1
+        assert s.lane.statistics().rejected == 1
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_service_without_a_model_counts_whom_it_sends_away(road: str) -> None:
+    async with street() as s:
+        s.life.to(State.FAILED)
+        assert (await s.ask(road, request())).status == 503
+        assert outcomes(s) == {"rejected": 1}
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_who_hangs_up_in_its_own_body_is_counted_as_gone(road: str) -> None:
+    async with street() as s:
+        wire = await s.wire(road)
+        wire.send(request()[:-50])
+        await until(lambda: s.metrics.http_in_flight == 1)
+        await asyncio.sleep(0.01)
+        wire.hang_up()
+        await until(lambda: s.metrics.http_in_flight == 0)
+        assert outcomes(s) == {"abandoned": 1}
+
+
+@pytest.mark.parametrize("road", ROADS)
+async def test_a_body_that_never_comes_is_counted_as_too_late(road: str) -> None:
+    async with street() as s:
+        assert (await s.ask(road, request(b"{", {"X-Deadline-Ms": "50"}, length=100))).status == 504
+        assert outcomes(s) == {"timeout": 1}
 
 
 async def test_a_browsers_answer_can_be_read_by_the_browser() -> None:

@@ -94,7 +94,7 @@ async def test_a_batch_that_fails_fails_typed_and_the_next_one_is_served(error: 
         assert h.outcomes() == {outcome: 1, "success": 1}
 
 
-async def test_a_full_lane_refuses_before_anything_is_read_and_counts_it() -> None:
+async def test_a_full_lane_refuses_before_anything_is_read() -> None:
     async with house(capacity=1) as h:
         h.predictor.gate.clear()
         running = asyncio.create_task(h.ask("a"))
@@ -107,6 +107,8 @@ async def test_a_full_lane_refuses_before_anything_is_read_and_counts_it() -> No
         h.predictor.gate.set()
         await asyncio.gather(running, waiting)
         assert h.lane.statistics().rejected == 1
+        assert h.outcomes() == {"success": 2}  # whoever tells the caller counts it
+        h.predict.count(refusal.value)
         assert h.outcomes() == {"rejected": 1, "success": 2}
 
 
@@ -155,12 +157,37 @@ async def test_a_flood_of_claims_costs_callers_neither_a_place_nor_their_turn() 
         assert kinds.count("c") == 6
 
 
-async def test_a_claim_is_tried_once_more_when_its_worker_dies() -> None:
+async def test_a_claim_whose_worker_died_is_told_so_and_left_to_who_counts_its_tries() -> None:
     async with house() as h:
         h.predictor.errors = [ChildDied()]
-        answer = await h.predict.forecast_claim(ForecastQuery("c", b"claim"), Deadline.after(10, CLOCK))
-        assert answer == b"claim"
-        assert h.predictor.batches == [["c"], ["c"]]
+        with pytest.raises(ChildDied):
+            await h.predict.forecast_claim(ForecastQuery("c", b"claim"), Deadline.after(10, CLOCK))
+        assert h.predictor.batches == [["c"]]
+
+
+async def test_a_claim_that_was_taken_is_forecast_while_the_process_goes_down() -> None:
+    async with house() as h:
+        h.life.to(State.DRAINING)
+        assert await h.predict.forecast_claim(ForecastQuery("c", b"claim"), Deadline.after(10, CLOCK)) == b"claim"
+
+
+async def test_a_claim_is_not_admitted_where_nothing_can_be_forecast() -> None:
+    async with house() as h:
+        h.life.to(State.FAILED, "Workers keep dying.")
+        with pytest.raises(NotReady, match="keep dying"):
+            await h.predict.forecast_claim(ForecastQuery("c", b"claim"), Deadline.after(10, CLOCK))
+
+
+async def test_forecasts_that_callers_were_given_are_told_of_and_those_of_claims_are_not() -> None:
+    told: list[tuple[str, object]] = []
+    async with house() as h:
+        h.predict.on_forecast = lambda query, answer: told.append((query.req_id, answer))
+        await h.ask("caller")
+        await h.predict.forecast_claim(ForecastQuery("c", b"claim"), Deadline.after(10, CLOCK))
+        h.predictor.errors = [ChildDied()]
+        with pytest.raises(ChildDied):
+            await h.ask("unlucky")
+        assert [req_id for req_id, _ in told] == ["caller"]
 
 
 async def test_bytes_are_bounded_as_places_are() -> None:
@@ -176,3 +203,36 @@ async def test_bytes_are_bounded_as_places_are() -> None:
         h.predictor.gate.set()
         await asyncio.gather(*asked)
         assert h.lane.held_bytes == 0
+
+
+def histogram(h: House, name: str, lane: str) -> tuple[float, float]:
+    """How often, and the sum."""
+    sample = h.metrics.registry.get_sample_value
+    count, total = (sample(f"{name}_{part}", {"lane": lane}) for part in ("count", "sum"))
+    return count or 0.0, total or 0.0
+
+
+async def test_callers_and_claims_are_counted_apart() -> None:
+    async with house() as h:
+        await h.ask("a")
+        for name in "bc":
+            await h.predict.forecast_claim(ForecastQuery(name, name.encode()), Deadline.after(10, CLOCK))
+        for lane, times in (("callers", 1), ("claims", 2)):
+            labels = {"lane": lane, "outcome": "success"}
+            assert h.metrics.registry.get_sample_value("inference_jobs_outcome_total", labels) == times
+            for name in ("inference_queue_wait_seconds", "inference_latency_seconds"):
+                assert histogram(h, name, lane)[0] == times
+
+
+async def test_who_never_started_has_waited_all_the_same() -> None:
+    async with house() as h:
+        h.predictor.gate.clear()
+        running = asyncio.create_task(h.ask("a"))
+        await until(lambda: h.lane.statistics().running == 1)
+        with pytest.raises(DeadlineExceeded):
+            await h.ask("late", 0.05)
+        assert histogram(h, "inference_queue_wait_seconds", "callers")[0] == 1
+        assert histogram(h, "inference_queue_wait_seconds", "callers")[1] >= 0.05
+        h.predictor.gate.set()
+        await running
+        assert histogram(h, "inference_queue_wait_seconds", "callers")[0] == 2

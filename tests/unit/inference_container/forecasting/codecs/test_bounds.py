@@ -1,3 +1,4 @@
+import gc
 import pickle
 import sys
 from collections.abc import Iterator
@@ -153,3 +154,16 @@ def test_bytes_that_are_no_pages_never_raise_anything_unforeseen(body: bytes, st
         PageBudget(body).spend(Chunk(start, length))
     except (ValueError, MalformedRequest, TooManyRows):
         assert length != 0 or not 0 <= start <= len(body)
+
+
+def test_a_parquet_body_leaves_nothing_that_only_the_garbage_collector_ends() -> None:
+    body = parquet_file(as_table(columns()))
+    decode("parquet", body)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            decode("parquet", body)
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
