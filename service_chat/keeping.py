@@ -25,7 +25,8 @@ from service_chat.services.recording import ChatRecording, Recording
 from service_chat.settings import ChatSettings
 from serving.clock import Clock
 from serving.errors import SluiceError
-from serving.metrics import Metrics, Reading
+from serving.metrics import Metrics
+from serving.readings import Reading
 from serving.settings import SettingsError
 
 #: Between two looks for what has passed its time, in seconds.
@@ -47,12 +48,12 @@ class Keeping:
         metrics.read(
             Reading(
                 "triage_audit_queue",
-                "Audit entries not written yet.",
+                "Audit entries that wait to be written; above 0 for long, the file can not be written.",
                 lambda: self._audit.waiting if self._audit else 0,
             ),
             Reading(
                 "triage_audit_last_row",
-                "Number of the newest audit row: it never falls, whatever becomes of the file.",
+                "Number of the newest audit row, of all processes that share the file: it never falls.",
                 lambda: self._audit.end.seq if self._audit else 0,
             ),
         )

@@ -20,16 +20,17 @@ from service_chat.routers.statuses import STATUS
 from service_chat.routers.triage import triage_router
 from service_chat.settings import ChatSettings
 from service_chat.wiring import Runtime
+from serving.exporting import exporting
 from serving.heap import settle_heap
 from serving.http.admin import admin_router
-from serving.http.app import add_floor
+from serving.http.app import NOT_BY_FASTAPI, add_floor
 from serving.http.exposition import metrics_router
 from serving.http.problems import as_it_is
 from serving.http.server import or_exit, serve
 from serving.logging import configure_logging
+from serving.version import VERSION
 
 SERVICE = "chat"
-VERSION = "0.1.0"
 DESCRIPTION = (
     "Answers a patient's question from their record. Research and demonstration software, not a medical device."
 )
@@ -42,13 +43,14 @@ def create_app(settings: ChatSettings) -> FastAPI:
         SettingsError: A setting is well-formed and means nothing: a model reference, a remote address, a file of keys.
     """
     runtime = Runtime(settings)
+    spans = exporting(settings, f"sluice-{SERVICE}", VERSION)
     shape = compat_shape if settings.compat_errors else as_it_is
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         configure_logging(SERVICE, settings.log_level, settings.log_format, settings.log_probes, settings.access_log)
         settings.warn_of_announced()
-        async with runtime:
+        async with spans(), runtime:
             settle_heap()
             yield
 
@@ -57,10 +59,13 @@ def create_app(settings: ChatSettings) -> FastAPI:
         version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        telemetry=NOT_BY_FASTAPI,
         dependencies=[Depends(guard(runtime.access))],
     )
     rendering = Rendering(VERSION, runtime.guard, settings.llm_seed, STATUS, shape)
-    route = floor_route(runtime.guard, shape, runtime.recording.refused)
+    route = floor_route(
+        runtime.guard, shape, runtime.recording.refused, lambda code: runtime.metrics.requests.labels(code).inc()
+    )
     app.include_router(triage_router(runtime.jobs, rendering, settings.triage_deadline_seconds, runtime.clock, route))
     app.include_router(jobs_router(runtime.jobs, rendering))
     app.include_router(feedback_router(runtime.jobs, runtime.keeping.desk()))
@@ -74,6 +79,7 @@ def create_app(settings: ChatSettings) -> FastAPI:
     add_floor(app, settings, runtime.metrics, settings.max_body_bytes, STATUS, shape)
     if runtime.access.required:
         document_access(app)
+    app.state.metrics = runtime.metrics
     # The server begins the drain with the signal, while connections are still open.
     app.state.on_signal = runtime.drain.begin_from_signal
     return app
@@ -114,4 +120,11 @@ def run() -> None:
     settings = or_exit(ChatSettings.from_environment)
     or_exit(settings.refuse_open_door)
     app = or_exit(lambda: create_app(settings))
-    serve(app, settings, settings.chat_api_port, app.state.on_signal, proxies=settings.forwarded_allow_ips)
+    serve(
+        app,
+        settings,
+        settings.chat_api_port,
+        app.state.on_signal,
+        app.state.metrics,
+        proxies=settings.forwarded_allow_ips,
+    )

@@ -1,6 +1,9 @@
 """What is counted of the audit, the chat log and the feedback. Beside `metrics`, in the same registry."""
 
+from serving.described import Label
 from serving.metrics import Metrics
+
+VERDICT = Label("verdict", ("agree", "too_high", "too_low"))
 
 
 class PrivacyMetrics:
@@ -15,6 +18,6 @@ class PrivacyMetrics:
         self.chat_log = metrics.counter(
             "triage_chat_log_total",
             "Conversations: stored, late (stored after the answer went out without their number), failed, dropped.",
-            "outcome",
+            Label("outcome", ("stored", "late", "failed", "dropped")),
         )
-        self.feedback = metrics.counter("triage_feedback_total", "What people said of an answer's acuity.", "verdict")
+        self.feedback = metrics.counter("triage_feedback_total", "What people said of an answer's acuity.", VERDICT)

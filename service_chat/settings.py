@@ -12,6 +12,7 @@ from pydantic_settings import NoDecode
 
 from service_chat.settings_access import AccessSettings
 from service_chat.settings_privacy import PrivacySettings
+from serving.settings_traces import TraceSettings
 
 LlmMode = Literal["gguf", "mock", "remote"]
 RecordsBackend = Literal["sqlite", "carepath", "fhir", "none"]
@@ -28,7 +29,7 @@ _OLD_MODES = {
 _VECTOR = "There is no vector store: the record itself is read."
 
 
-class ChatSettings(AccessSettings, PrivacySettings):
+class ChatSettings(AccessSettings, PrivacySettings, TraceSettings):
     chat_api_port: int = Field(8002, ge=0, le=65535, description="Port of the HTTP door; 0 takes a free one.")
     llm_mode: LlmMode = Field(
         "gguf",

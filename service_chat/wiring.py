@@ -29,7 +29,7 @@ from service_chat.services.fitting import least_context
 from service_chat.services.guard import Guard
 from service_chat.services.jobs import JobPolicy, Jobs
 from service_chat.services.prompts import ANSWER_SYSTEM
-from service_chat.services.readiness import Liveness, follow_engine
+from service_chat.services.readiness import RESTARTING, Liveness, follow_engine
 from service_chat.services.triage import Triage
 from service_chat.settings import ChatSettings, LlmMode
 from serving.clock import Clock, SystemClock
@@ -37,8 +37,13 @@ from serving.drain import Drain
 from serving.errors import NotReady
 from serving.lifecycle import Lifecycle, State
 from serving.loop_lag import LoopLag
-from serving.metrics import Reading
+from serving.readings import Reading
+from serving.resources import ResourceLog
 from serving.settings import SettingsError
+from serving.version import VERSION
+
+#: Reason of a degraded readiness.
+MODEL_DISABLED = "model_disabled"
 
 
 class Runtime:
@@ -83,11 +88,23 @@ class Runtime:
             lambda: [engine.load() for engine in self._engines.values()],
             self._restarts,
             self._model_ready,
-            self.lag,
         )
+        self.metrics.watch_process(self.lag, self.lifecycle, (MODEL_DISABLED, RESTARTING))
+        self.metrics.about("chat", VERSION, settings.build_revision)
         self.metrics.read(
-            Reading("triage_jobs_running", "Questions without an answer.", lambda: self.jobs.statistics().running),
-            Reading("triage_jobs_kept", "Finished ones that can be fetched.", lambda: self.jobs.statistics().kept),
+            Reading(
+                "triage_deadline_seconds",
+                "Longest a question may take: TRIAGE_DEADLINE_SECONDS, for rules that say what is near it.",
+                lambda: settings.triage_deadline_seconds,
+            ),
+            Reading(
+                "triage_jobs_running",
+                "Questions without an answer yet, those included that nobody waits for during their grace.",
+                lambda: self.jobs.statistics().running,
+            ),
+            Reading(
+                "triage_jobs_kept", "Finished ones that can still be fetched.", lambda: self.jobs.statistics().kept
+            ),
         )
 
     def engine_status(self) -> EngineStatus | None:
@@ -108,6 +125,10 @@ class Runtime:
 
     async def __aenter__(self) -> "Runtime":
         self._begun = time.monotonic()
+        self._stack.callback(self.metrics.resources.close)
+        if self.settings.enable_resource_logs:
+            log = ResourceLog(self.metrics.resources, self.clock, self.settings.resource_log_seconds)
+            await self._stack.enter_async_context(log)
         await self._stack.enter_async_context(self.lag)
         await self._stack.enter_async_context(self.access)
         await self._stack.enter_async_context(self.keeping)  # before all that may be asked, closed after it
@@ -121,7 +142,7 @@ class Runtime:
                 engine.watch(self._follow)
             await engine.start()
         if not self._engines:
-            self.lifecycle.degrade("model_disabled")
+            self.lifecycle.degrade(MODEL_DISABLED)
             self.lifecycle.to(State.READY)
         for lane in self.lanes.values():
             await self._stack.enter_async_context(lane)
@@ -151,7 +172,7 @@ class Runtime:
         if status.ready and status.model is not None:
             model, took = status.model, time.monotonic() - self._begun
             if changed:  # a model that was swapped has loaded beside the other, for nobody to wait
-                self.metrics.load.set(took)
+                self.metrics.load_s = took
             self.metrics.model.clear()
             self.metrics.model.labels(model.name, self.default_mode).set(1)
             events.engine_ready(

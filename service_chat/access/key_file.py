@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -87,6 +88,26 @@ def add_key(path: Path, key: ApiKey) -> None:
         before = path.read_text() if path.exists() else ""
         parse_keys(before)
         _replace(path, f"{before}{'' if before.endswith(chr(10)) or not before else chr(10)}{key.line()}")
+
+
+def keep_key(path: Path, key: ApiKey) -> bool:
+    """Has the file hold this key and no other of its owner; whether that was anything new.
+
+    Raises:
+        ValueError: What is there already can not be read, a line of it is wrong, or the id is somebody else's.
+        OSError: It can not be written.
+    """
+    with _locked(path):
+        before = path.read_text() if path.exists() else ""
+        had = [each for each in parse_keys(before).keys.values() if each.owner == key.owner]
+        if [replace(each, created=key.created) for each in had] == [key]:
+            return False
+        lines = before.splitlines(keepends=True)
+        kept = "".join(line for line in lines if not any(_is_line_of(line, each.id) for each in had))
+        after = f"{kept}{'' if kept.endswith(chr(10)) or not kept else chr(10)}{key.line()}"
+        parse_keys(after)
+        _replace(path, after)
+        return True
 
 
 def remove_key(path: Path, key_id: str) -> bool:

@@ -20,6 +20,8 @@ _PREFIX = "sluice"
 _FIELDS = {"id", "hash", "scopes", "owner", "patient", "expires", "created"}
 _ID = re.compile(r"[0-9a-f]{12}")
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
+#: A whole key. 43 of these characters hold 256 bits, and so do 64 hex digits; fewer might be guessed from the hash.
+_WHOLE = re.compile(rf"{_PREFIX}_([0-9a-f]{{12}})_[A-Za-z0-9_-]{{43,128}}")
 #: A name for the holder. Never twelve hex digits alone, so that it can not be taken for an id.
 _OWNER = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
 _MRN = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -102,6 +104,23 @@ def new_key(
         if moment is not None:
             found[name] = moment.isoformat()
     return text, _key(found)
+
+
+def given_key(text: str, scopes: Iterable[str], created: datetime, owner: str) -> ApiKey:
+    """What is kept of a key that was made elsewhere.
+
+    Raises:
+        ValueError: It does not look like one, or a scope or the owner can not be one. Nothing of the key is repeated.
+    """
+    whole = _WHOLE.fullmatch(text)
+    if whole is None:
+        raise ValueError(f"must be {_PREFIX}_, 12 hex digits, _ and 43 or more of A-Z, a-z, 0-9, _ and -")
+    return _key(
+        {
+            **{"id": whole[1], "hash": hash_of(text), "scopes": list(scopes)},
+            **{"owner": owner, "created": created.isoformat()},
+        }
+    )
 
 
 def parse_keys(text: str) -> KeyRing:

@@ -1,17 +1,18 @@
-"""`keys new`, `keys list` and `keys revoke ID`: the file of API keys that the service reads (API_KEYS_FILE).
+"""`keys new`, `keep`, `list` and `revoke ID`: the file of API keys that the service reads (API_KEYS_FILE).
 
-A key is printed once, alone on standard output, so that a script can take it from there; what is kept is its hash. The
-service need not be told: it looks at the file once a second.
+A new key is printed once, alone on standard output, so that a script can take it from there; what is kept is its hash.
+The service need not be told: it looks at the file once a second.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from service_chat.access.key_file import add_key, keys_in, remove_key
-from service_chat.access.keys import ApiKey, new_key
+from service_chat.access.key_file import add_key, keep_key, keys_in, remove_key
+from service_chat.access.keys import ApiKey, given_key, new_key
 from service_chat.commands.shared import plain_errors, settings_from_environment
 from serving.clock import SystemClock
 from serving.errors import InvalidInput
@@ -48,6 +49,33 @@ def new(
             raise InvalidInput(f"{path}: {error}.") from None
     typer.echo(f"{key.id} stands in {path}. The key itself is shown this once:", err=True)
     typer.echo(text)
+
+
+@app.command()
+def keep(
+    scope: Annotated[list[str], typer.Option(help="triage, feedback, openai or admin; once for each.")],
+    owner: Annotated[str, typer.Option(help="Who holds it. What else this owner has in the file is taken out.")],
+    file: File = None,
+) -> None:
+    """Have the file hold the hash of the key that the variable API_KEY brings: one that a store of secrets gave out.
+
+    May run before every start: where the file says it already, nothing is written.
+    """
+    with plain_errors():
+        path = _file(file)
+        # From the environment alone: what stands on a command line is seen by everybody on the machine.
+        text = os.environ.get("API_KEY", "")
+        if not text:
+            raise SettingsError("API_KEY: must hold the key to keep")
+        try:
+            key = given_key(text, dict.fromkeys(scope), SystemClock().now().replace(microsecond=0), owner)
+        except ValueError as error:
+            raise InvalidInput(f"The key {error}.") from None
+        try:
+            new = keep_key(path, key)
+        except ValueError as error:
+            raise InvalidInput(f"{path}: {error}.") from None
+    typer.echo(f"{key.id} {'stands' if new else 'stood already'} in {path}", err=True)
 
 
 @app.command("list")

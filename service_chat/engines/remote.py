@@ -29,6 +29,7 @@ from service_chat.engines.protocol import (
 from service_chat.engines.remote_answer import RemoteAnswer, check_json, lines_of, object_in
 from service_chat.engines.remote_request import request_body
 from service_chat.errors import PromptTooLong
+from service_chat.outgoing import traced
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import DependencyFailed, InvalidInput, NotReady
@@ -69,6 +70,7 @@ class RemoteEngine(Engine):
 
     @override
     async def start(self) -> None:
+        self._client.event_hooks = traced()
         # Ready without a question: a probe that asks the other server would take this pod down with it.
         self._to(EngineState.READY)
 

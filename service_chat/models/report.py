@@ -1,10 +1,9 @@
-"""How the slow steps of getting a model tell where they are, and the two helpers all of them share.
+"""How the slow steps of getting a model tell where they are, and the hash all of them take.
 
 Called from the loader of the engine process, which passes it on as load progress and as a sign of life.
 """
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,12 +23,3 @@ def sha256_of(path: Path, report: Report) -> str:
             done += len(block)
             report("verifying", done, size)
     return digest.hexdigest()
-
-
-def sync_directory(directory: Path) -> None:
-    """Makes a rename inside `directory` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

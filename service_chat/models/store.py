@@ -23,7 +23,8 @@ from typing import assert_never
 from service_chat.models import hub, web, wheel
 from service_chat.models.manifest import HubFile, LocalFile, ModelFile, WebFile, WheelMember
 from service_chat.models.refusals import Refusals
-from service_chat.models.report import Report, sha256_of, sync_directory
+from service_chat.models.report import Report, sha256_of
+from serving.durable import sync_folder
 from serving.errors import DependencyFailed
 
 _LOCK_POLL_S = 0.2
@@ -101,7 +102,7 @@ class ModelStore:
             raise DependencyFailed(f"{wrong.message}; {refused.when}", **wrong.details)
         part.replace(path)
         self._refusals.forget(path)
-        sync_directory(path.parent)
+        sync_folder(path.parent)
         self._remember(path, digest)
         return FetchedModel(path, digest, path.stat().st_size)
 

@@ -6,6 +6,7 @@ process (`serving.logging`): an address may name a patient.
 
 import httpx
 
+from service_chat.outgoing import traced
 from serving.errors import DependencyFailed
 
 #: Of one answer. A server that sends more is not taken at its word.
@@ -21,7 +22,7 @@ def client_for(timeout_s: float) -> httpx.AsyncClient:
     """
     limits = httpx.Limits(max_connections=64, max_keepalive_connections=32)
     timeout = httpx.Timeout(timeout_s, connect=min(5.0, timeout_s))
-    return httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False)
+    return httpx.AsyncClient(timeout=timeout, limits=limits, follow_redirects=False, event_hooks=traced())
 
 
 async def bounded(response: httpx.Response, most: int = _MAX_BYTES) -> bytes:

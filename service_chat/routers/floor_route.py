@@ -27,14 +27,19 @@ from serving.logging import where
 #: Of a text that is longer than a question may be, so much is read: its beginning and its end.
 _MOST = 8_000
 
+_INVALID = "invalid_request"
 #: Refused before it was a question. Whatever comes later has the floor in it.
 _BEFORE = (Unauthorized, Forbidden, IdentityProviderUnavailable, IdempotencyKeyReused)
 
 #: Told of a question that was refused because of whom it was about.
 Refused = Callable[[Question, SluiceError], None]
+#: Told, by a code, of a request that never became a question; those that did are counted when they end.
+Count = Callable[[str], None]
 
 
-def floor_route(guard: Guard, shape: Shape, refused: Refused | None = None) -> type[APIRoute]:
+def floor_route(
+    guard: Guard, shape: Shape, refused: Refused | None = None, count: Count = lambda code: None
+) -> type[APIRoute]:
     """`shape` may rewrite the problem, as it does elsewhere; `refused` writes down who asked about somebody else."""
 
     class FloorRoute(APIRoute):
@@ -46,13 +51,21 @@ def floor_route(guard: Guard, shape: Shape, refused: Refused | None = None) -> t
                 try:
                     return await handle(request)
                 except RequestValidationError as error:
+                    count(_INVALID)
                     floor = guard.of_text(guard.hear(_query(error.body)))
                     details = {"errors": describe_validation(error.errors()), **guard.told(floor)}
-                    body = problem(422, "invalid_request", "The request does not fit the schema.", details)
+                    body = problem(422, _INVALID, "The request does not fit the schema.", details)
                     return problem_response(body, shape)
                 except _BEFORE as error:
+                    count(error.code)
                     raise await _told(request, error) from None
-                except (SluiceError, HTTPException, ClientDisconnect):
+                except ClientDisconnect:
+                    count("abandoned")
+                    raise
+                except HTTPException:  # a body that is too large, or none that can be read
+                    count(_INVALID)
+                    raise
+                except SluiceError:
                     raise
                 except Exception as defect:  # of ours, before it was a question or behind its answer
                     unexpected_error(error_type=type(defect).__name__, at=where(defect))

@@ -27,6 +27,7 @@ from serving.dispatch import Dispatcher
 from serving.errors import CallerGone, InvalidInput, NotReady, SluiceError, WorkFailed
 from serving.lane_statistics import LaneStatistics
 from serving.ticket import Ticket
+from serving.tracing import within
 
 #: How often one who waits hears where it stands, in seconds. Callers are promised five, and timers are late.
 STATUS_EVERY_S = 4.5
@@ -160,6 +161,7 @@ class ChatLane:
         place = self._outlook.place(size, chat.params.max_tokens)
         future = self._door.look(place, deadline)
         ticket = self.queue.try_admit(_Asked(chat, place), deadline)
+        ticket.trace = notes.trace
         steps = ticket.item.steps
         self._outlook.enter(place)
         ticket.when_settled(lambda: self._outlook.leave(place))
@@ -204,15 +206,23 @@ class ChatLane:
         begun = self._clock.monotonic()
         place.begun = True
         asked.steps.put_nowait((begun, None))
-        async with aclosing(self.engine.stream(chat.messages, chat.params, deadline, chat.scope)) as stream:
+        stream = self.engine.stream(chat.messages, chat.params, deadline, chat.scope)
+        with within(ticket.trace):
+            return [await self._follow(stream, ticket, begun)]
+
+    async def _follow(
+        self, events: AsyncGenerator[StreamEvent, None], ticket: Ticket[_Asked, Completion], begun: float
+    ) -> Completion | SluiceError:
+        asked = ticket.item
+        async with aclosing(events) as stream:
             async for event in stream:
-                self._outlook.note(place, event)
+                self._outlook.note(asked.place, event)
                 if isinstance(event, Completion):
                     # The engine knows nothing of the lane; to the caller both are one wait.
                     queue_ms = event.timings.queue_ms + (begun - ticket.admitted_at) * 1000
-                    return [replace(event, timings=replace(event.timings, queue_ms=round(queue_ms, 2)))]
+                    return replace(event, timings=replace(event.timings, queue_ms=round(queue_ms, 2)))
                 asked.steps.put_nowait((self._clock.monotonic(), event))
-        return [WorkFailed("The engine ended without an answer.")]
+        return WorkFailed("The engine ended without an answer.")
 
     def _slot_free(self) -> bool:
         """An engine may have fewer slots than it was asked for. What it says is taken is a step old: who has just left

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from service_chat import events
 from service_chat.engines.protocol import Completion, Delta, Prefill, StreamEvent
 from service_chat.metrics import ChatMetrics
+from service_chat.services.chat_spans import ChatSpans
 from serving.clock import Clock
 from serving.errors import CallerGone, DeadlineExceeded, Draining, QueueFull, SluiceError
+from serving.tracing import Trace
 
 #: How often the log hears of an answer that is being written, in seconds.
 _SPEED_EVERY_S = 5.0
@@ -26,6 +28,12 @@ class ChatNotes:
         self._read: Prefill | None = None
         self._tokens = self._told_tokens = 0
         self._over = False
+        self._spans = ChatSpans(mode, self._admitted_at)
+
+    @property
+    def trace(self) -> Trace | None:
+        """The chat's part of its request's trace, where there is one."""
+        return self._spans.trace
 
     @contextmanager
     def outcome(self) -> Iterator[None]:
@@ -49,6 +57,7 @@ class ChatNotes:
     def taken(self, at: float) -> None:
         """It has a slot."""
         self._stage, self._taken_at = "prefill", at
+        self._spans.taken = at
         self._metrics.queue_wait.observe(at - self._admitted_at)
         events.chat_started(llm_mode=self._mode, queue_ms=_ms(at - self._admitted_at))
 
@@ -65,6 +74,7 @@ class ChatNotes:
     def _write(self, at: float, event: Delta) -> None:
         if self._stage != "decode":
             self._stage, self._told_at, self._told_tokens = "decode", at, event.tokens
+            self._spans.first_words = at
             self._metrics.first_token.observe(at - self._admitted_at)
             read = self._read or Prefill(0, 0)
             events.chat_first_token(
@@ -84,16 +94,16 @@ class ChatNotes:
 
     def _done(self, at: float, done: Completion) -> None:
         metrics, timings, self._over = self._metrics, done.timings, True
+        self._spans.tell(at, done)
         metrics.chats.labels(self._mode, done.finish_reason.value).inc()
         metrics.duration.observe(at - self._admitted_at)
-        for kind, tokens in (
-            ("prompt", done.prompt_tokens),
-            ("cached", done.cached_tokens),
-            ("generated", done.completion_tokens),
-            ("drafted", done.drafted_tokens),
-            ("accepted", done.accepted_tokens),
-        ):
-            metrics.tokens.labels(kind).inc(tokens)
+        self._count_tokens(
+            prompt=done.prompt_tokens,
+            cached=done.cached_tokens,
+            generated=done.completion_tokens,
+            drafted=done.drafted_tokens,
+            accepted=done.accepted_tokens,
+        )
         rate = done.completion_tokens * 1000 / timings.decode_ms if timings.decode_ms > 0 else 0.0
         events.chat_done(
             llm_mode=self._mode,
@@ -106,8 +116,16 @@ class ChatNotes:
             tokens_per_s=round(rate, 1),
         )
 
+    def _count_tokens(self, **tokens: int) -> None:
+        for kind, number in tokens.items():
+            self._metrics.tokens.labels(kind).inc(number)
+
     def _ended(self, error: SluiceError) -> None:
         gone = isinstance(error, CallerGone)
+        self._spans.tell(self._clock.monotonic(), error=error.code)
+        if self._read is not None:  # the engine has worked on it, whoever waits for that or not
+            read = self._read.total if self._stage == "decode" else self._read.done
+            self._count_tokens(prompt=read, cached=self._read.cached, generated=self._tokens)
         self._metrics.chats.labels(self._mode, "abandoned" if gone else error.code).inc()
         if isinstance(error, DeadlineExceeded) and self._stage is not None:
             self._metrics.cancelled.labels(self._stage).inc()

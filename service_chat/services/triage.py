@@ -25,6 +25,7 @@ from service_chat.services.guard import Guard, needs_no_model
 from service_chat.services.limits import Limits, NoLimits
 from service_chat.services.readiness import given_up
 from service_chat.services.steps import Answer, Assessed, Fallback, Question, Shown, Step
+from service_chat.spans import FLOOR, RECORD
 from serving.clock import Clock
 from serving.deadline import Deadline
 from serving.errors import Draining, NotFound, SluiceError
@@ -79,8 +80,9 @@ class Triage:
             ChildDied: The engine went away in the middle of the answer.
         """
         events.request_received()
-        heard = self._guard.hear(question.query)
-        floor = self._guard.of_text(heard)
+        with FLOOR():
+            heard = self._guard.hear(question.query)
+            floor = self._guard.of_text(heard)
         try:
             mode = self._mode(question.llm_mode)
         except ModeNotAllowed as error:
@@ -144,7 +146,8 @@ class Triage:
                 return
             with place:
                 record = await deadline.bound(self._record(question.patient_mrn))
-            known, floor = floor, self._guard.of_record(heard, record)
+            with FLOOR():
+                known, floor = floor, self._guard.of_record(heard, record)
             if floor.acuity > known.acuity or floor.flags != known.flags:
                 yield self._assessed(floor)
             if needs_no_model(floor):
@@ -196,7 +199,7 @@ class Triage:
         return Matter(question.query, mode, floor, context, budget, fitted, shown, f"patient:{record.mrn}")
 
     async def _record(self, mrn: str) -> PatientRecord:
-        with span(events.record_start, events.record_end):
+        with RECORD(), span(events.record_start, events.record_end):
             try:
                 return await self._records.patient(mrn)
             except NotFound:

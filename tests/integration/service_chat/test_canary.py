@@ -19,6 +19,7 @@ from service_chat.audit.verify import read_rows, verify
 from service_chat.records.bundle import records_in
 from service_chat.records.sqlite_file import opened_for_import, put
 from serving.clock import SystemClock
+from tests.fakes.collector import Collector, collecting
 from tests.integration.processes import ServiceProcess, eventually, running
 from tests.integration.service_chat.canary import (
     ALARM,
@@ -62,8 +63,8 @@ RECORDS = "records.sqlite"
 class House:
     """A service in a folder of its own, and all that it let out."""
 
-    def __init__(self, folder: Path, service: ServiceProcess) -> None:
-        self.folder, self.service, self.places = folder, service, Places()
+    def __init__(self, folder: Path, service: ServiceProcess, collector: Collector) -> None:
+        self.folder, self.service, self.places, self.collector = folder, service, Places(), collector
         self.client = httpx.Client(base_url=service.url, timeout=30)
         self.called: set[tuple[str, str]] = set()
         self.seen: set[int] = set()
@@ -95,6 +96,9 @@ class House:
         self.call("GET", "/metrics")
         assert self.service.stop() == 0
         self.places.add("log", "\n".join(self.service.log))
+        assert self.collector.named("POST /triage"), "spans are looked at as well"
+        for body in self.collector.raw:
+            self.places.add("spans", body)
         # What was under way when a page of SQLite was cut off is no excuse: logs and temporary files are looked at too.
         self.places.folder(self.folder, frozenset({RECORDS, f"{RECORDS}-wal", f"{RECORDS}-shm", *LEFT_OUT}))
         return self.places.leaks()
@@ -116,9 +120,16 @@ def house(
 ) -> Iterator[House]:
     (folder / "tmp").mkdir(parents=True)
     own = {"TMPDIR": str(folder / "tmp"), "RECORDS_PATH": str(folder / RECORDS)}
-    with running((module,), "CHAT_API_PORT", folder, {**LOUD, **own, **settings}, folder / "stdout") as service:
+    with (
+        collecting() as collector,
+        running(
+            *((module,), "CHAT_API_PORT", folder),
+            {**LOUD, **own, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.address, **settings},
+            folder / "stdout",
+        ) as service,
+    ):
         service.until_ready() if ready else service.until_answering()
-        found = House(folder, service)
+        found = House(folder, service, collector)
         with found.client:
             yield found
 

@@ -1,4 +1,4 @@
-"""`keys new`, `list` and `revoke`: a key is shown once, and the file says all of it but the secret."""
+"""`keys new`, `keep`, `list` and `revoke`: a key is shown once, and the file says all of it but the secret."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,3 +96,65 @@ def test_nothing_is_added_to_a_file_that_is_wrong(file: Path) -> None:
     result = run("new", "--scope", "triage")
     assert (result.exit_code, "line 1 is no JSON" in result.stderr) == (2, True)
     assert file.read_text() == "{"
+
+
+GIVEN, OTHER = ("sluice_0123456789ab_" + each * 64 for each in "ab")
+
+
+def kept(monkeypatch: pytest.MonkeyPatch, key: str, *arguments: str) -> Result:
+    monkeypatch.setenv("API_KEY", key)
+    return run("keep", "--scope", "triage", "--owner", "street", *arguments)
+
+
+def test_a_key_from_elsewhere_is_good_and_is_written_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kept(monkeypatch, GIVEN).exit_code == 0
+    before = file.read_text()
+    grant = KeyRing(keys_in(file)).find(GIVEN, datetime.now(UTC))
+    assert grant is not None
+    assert (grant.caller.principal, grant.scopes) == ("owner:street", frozenset({"triage"}))
+    assert GIVEN not in before
+    again = kept(monkeypatch, GIVEN)
+    assert (again.exit_code, "already" in again.stderr) == (0, True)
+    assert file.read_text() == before
+
+
+def test_the_next_key_of_an_owner_takes_the_place_of_the_one_before(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another = made("--owner", "clinic")
+    kept(monkeypatch, GIVEN)
+    assert kept(monkeypatch, OTHER).exit_code == 0
+    ring = KeyRing(keys_in(file))
+    now = datetime.now(UTC)
+    assert [ring.find(each, now) is not None for each in (GIVEN, OTHER, another)] == [False, True, True]
+    assert kept(monkeypatch, OTHER, "--scope", "openai").exit_code == 0
+    grant = KeyRing(keys_in(file)).find(OTHER, now)
+    assert grant is not None
+    assert grant.scopes == {"triage", "openai"}
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        ("", "API_KEY"),
+        ("changeme", "12 hex digits"),
+        (GIVEN[:-22], "43 or more"),
+        ("sluice_" + "0" * 12, "12 hex digits"),
+        (GIVEN + "\n", "12 hex digits"),
+    ],
+)
+def test_a_key_that_is_missing_or_weak_is_not_kept_and_not_repeated(
+    file: Path, monkeypatch: pytest.MonkeyPatch, key: str, sentence: str
+) -> None:
+    result = kept(monkeypatch, key)
+    assert (result.exit_code, sentence in result.stderr, file.exists()) == (2, True, False)
+    assert not key or key not in result.output
+
+
+def test_the_id_of_another_owner_is_not_taken_over(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept(monkeypatch, GIVEN)
+    before = file.read_text()
+    monkeypatch.setenv("API_KEY", OTHER)
+    result = run("keep", "--scope", "triage", "--owner", "clinic")
+    assert (result.exit_code, "an id that a line before it has" in result.stderr) == (2, True)
+    assert file.read_text() == before

@@ -21,6 +21,8 @@ from tests.fakes.answers import guard
 
 pytestmark = pytest.mark.anyio
 
+#: Reads its data: before the event loop of a test runs.
+GUARD = guard()
 NURSE = Caller("key-7", "P000001")
 
 
@@ -34,7 +36,7 @@ async def test_who_asked_about_whom_is_told_to_whoever_writes_it_down(
         told.append((question.caller.principal, question.patient_mrn, error.code))
         assert question.query == ""
 
-    router = APIRouter(route_class=floor_route(guard(), as_it_is, refused))
+    router = APIRouter(route_class=floor_route(GUARD, as_it_is, refused))
 
     @router.post("/triage")
     async def triage(request: Request, asked: dict[str, Any]) -> None:
@@ -51,3 +53,24 @@ async def test_who_asked_about_whom_is_told_to_whoever_writes_it_down(
     assert answer.status_code == (403 if refusals else 401)
     assert answer.json()["emergency_notice"]
     assert told == refusals
+
+
+@pytest.mark.parametrize(
+    ("content", "outcome"),
+    [(b"{", "invalid_request"), (b'{"query": 7}', "invalid_request"), (b'{"query": "x"}', "unauthorized")],
+)
+async def test_what_never_became_a_question_is_counted_once_by_its_code(content: bytes, outcome: str) -> None:
+    metrics = ChatMetrics()
+    count = lambda code: metrics.requests.labels(code).inc()  # noqa: E731 - as `main` hands it in
+    router = APIRouter(route_class=floor_route(GUARD, as_it_is, count=count))
+
+    @router.post("/triage")
+    async def triage(asked: dict[str, str]) -> None:
+        raise Unauthorized()
+
+    app = FastAPI()
+    app.include_router(router)
+    add_floor(app, ServiceSettings(), metrics, 10_000, STATUS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        await client.post("/triage", content=content, headers={"Content-Type": "application/json"})
+    assert metrics.requests.counts() == {(outcome,): 1}

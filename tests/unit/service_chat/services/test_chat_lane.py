@@ -296,6 +296,9 @@ async def test_a_caller_who_leaves_is_counted_by_how_far_it_was(stage: str) -> N
                 assert isinstance(await anext(steps), Delta)
         assert h.sample("triage_cancelled_total", stage=stage) == 1
         assert h.sample("triage_chats_total", llm_mode="gguf", outcome="abandoned") == 1
+        # The engine has worked on it, whoever waits for that or not.
+        assert (h.sample("triage_tokens_total", kind="prompt") > 0) == (stage == "decode")
+        assert (h.sample("triage_tokens_total", kind="generated") > 0) == (stage == "decode")
         assert h.lane.statistics().depth == 0
         h.engine.gate.set()
         if running is not None:
