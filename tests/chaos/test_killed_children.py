@@ -15,7 +15,7 @@ from tests.fakes.weather import weather
 from tests.integration.processes import ServiceProcess, descendants, eventually, running
 from tests.models.tiny_gguf import build_tiny_gguf, form_of
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
 KILLS = 10
 #: Answers a caller may get while children die: done, not now, or broken off. Anything else is a bug.
