@@ -130,9 +130,9 @@ class Report:
             options.page.write_text(between_marks(options.page.read_text(), "\n\n".join(self.paragraphs)))
 
 
-def between_marks(page: str, report: str) -> str:
+def between_marks(page: str, report: str, marks: tuple[str, str] = MARKS) -> str:
     """The page with the report in place of what stood between the marks."""
-    begin, end = MARKS
+    begin, end = marks
     before, _, rest = page.partition(begin)
     return f"{before}{begin}\n\n{report}\n\n{end}{rest.partition(end)[2]}"
 
