@@ -11,9 +11,17 @@ PYTEST := $(PY) -m pytest
 FHIR_SERVER ?= $(wildcard ../shared/tools/fhir/fhir-server)
 FHIR_PATIENTS ?= $(wildcard ../shared/data/synthea)
 
+# A program that builds images without a container engine, where one is there beside this checkout.
+IMAGE_BUILDER ?= $(wildcard ../shared/tools/images/build-image)
+
+# The seed of a run of claims under a schedule of accidents, or `first-last`; and how many claims each has.
+SEED ?= 1
+CLAIMS ?= 10000
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos load bench \
-        bench-predict bench-triage eval fhir-accept docs tools images changelog clean
+.PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
+        bench bench-predict bench-triage bench-claims eval fhir-accept docs tools up down logs \
+        images images-accept changelog clean
 
 help: ## List what can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -34,9 +42,9 @@ check: lint types ## The quick round: format, lint, import contracts, types, uni
 	@printf '\n== unit and contract tests\n'
 	@$(PYTEST) tests/unit tests/contract
 
-test: lint ## All that CI runs: check plus the integration tests
+test: lint ## All that CI runs: check, the integration tests and the quick rows of chaos
 	@printf '\n== unit, contract and integration tests, and types beside them\n'
-	@scripts/beside.sh "types (mypy)" $(PY) -m mypy -- $(PYTEST) tests/unit tests/contract tests/integration
+	@scripts/beside.sh "types (mypy)" $(PY) -m mypy -- $(PYTEST) -m "not chaos" tests/unit tests/contract tests/integration tests/chaos
 
 lint: setup ## Format, lint and import contracts
 	$(STAGE) "format (ruff)" $(PY) -m ruff format --check .
@@ -58,15 +66,18 @@ contract: setup ## Contract tests: names people alert on, OpenAPI, the timeout l
 integration: setup ## Integration tests: whole services on loopback, with real models
 	@$(PYTEST) tests/integration
 
-chaos: setup ## Chaos tests: kill, hang up, drain mid-flight; afterwards one good request succeeds
+chaos: setup ## Chaos tests: kill, hang up, drain mid-flight, take broker and store away; all is accounted for afterwards
 	@$(PYTEST) tests/chaos
+
+chaos-claims: setup ## Claims while a seeded schedule breaks things; fails when the books do not add up (SEED, CLAIMS, CHAOS_ARGS)
+	@$(PY) -m tests.chaos.schedule --seed $(SEED) --claims $(CLAIMS) $(CHAOS_ARGS)
 
 fhir-accept: setup ## The FHIR store on a real server (FHIR_SERVER: the tool that starts one; FHIR_PATIENTS: its bundles)
 	@FHIR_SERVER="$(FHIR_SERVER)" FHIR_PATIENTS="$(FHIR_PATIENTS)" $(PYTEST) tests/acceptance/fhir
 
-load: setup ## Load both services on loopback for a few seconds each and judge the result (LOAD_USERS, LOAD_SECONDS)
-	@$(PY) -m scripts.load chat
-	@$(PY) -m scripts.load inference
+load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)
+	@$(PY) -m scripts.load $(if $(PROFILE),--profile $(PROFILE)) $(if $(TARGET),--target $(TARGET)) \
+	  $(if $(CHAT_TARGET),--chat $(CHAT_TARGET)) $(LOAD_ARGS)
 
 bench: setup ## Measure health while the models work, and /predict at 1, 10 and 50 connections
 	@$(PY) -m bench.predict_latency
@@ -77,18 +88,36 @@ bench-predict: setup ## Measure /predict beside Mosec, LitServe and others; fail
 bench-triage: setup ## Measure the chat service beside its peers; fails when a floor is missed (BENCH_ARGS)
 	@$(PY) -m bench.triage $(BENCH_ARGS)
 
+bench-claims: setup ## Measure claims per second, beside the naive loop and beside HTTP; fails when a floor is missed (BENCH_ARGS)
+	@$(PY) -m bench.claims $(BENCH_ARGS)
+
 eval: setup ## Judge the triage by vignettes: under- and over-triage, recall; fails when a bound breaks (EVAL_ARGS)
 	@$(PY) -m scripts.evaluation $(EVAL_ARGS)
 
-docs: setup ## Write docs/configuration.md from the settings
+docs: setup ## Write docs/configuration.md, docs/metrics.md and Grafana's dashboards from the code
 	@$(PY) -m scripts.configuration_page
+	@$(PY) -m scripts.metrics_page
+	@$(PY) -m scripts.dashboards
 
 tools: ## Make .venv-tools: checkov, hadolint, compose schema, towncrier (part of setup)
 	@scripts/setup.sh tools
 
-images: tools ## Lint the Dockerfiles and the compose file
+up: ## Start the whole street in containers: services, Kafka, store (STAGING=1; COMPOSE_PROFILES=obs,load-ui)
+	@scripts/compose.sh up
+
+down: ## End it; what it stored stays
+	@scripts/compose.sh down
+
+logs: ## Follow what its containers say
+	@scripts/compose.sh logs
+
+images: tools ## Lint the Dockerfiles and the compose files
 	$(STAGE) "hadolint" .venv-tools/bin/hadolint docker/chat.Dockerfile docker/inference.Dockerfile
-	$(STAGE) "compose schema" .venv-tools/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+	$(STAGE) "compose schema" .venv-tools/bin/check-jsonschema --builtin-schema vendor.compose-spec \
+	  docker-compose.yaml docker-compose.staging.yaml
+
+images-accept: setup ## Build both images, run them as user 10001, ask them, look what they wrote (IMAGE_BUILDER, as root)
+	@IMAGE_BUILDER="$(IMAGE_BUILDER)" $(PY) -m scripts.images_accept
 
 changelog: tools ## Write CHANGELOG.md from changelog.d/ (VERSION=x.y.z)
 	@.venv-tools/bin/towncrier build --config changelog.d/towncrier.toml --dir . --version "$(VERSION)"

@@ -1,4 +1,4 @@
-"""The tour: both services started on their embedded defaults, one triage as it happens, one forecast with its plot.
+"""The tour: both services on their embedded defaults, one triage as it happens, one forecast, one claim and its result.
 
 `make demo` runs it. It never runs on a scripted model: it takes GGUF_PATH, else the default model (downloaded once),
 else, where no model hub answers, a real small one that the package index carries; what the environment or `.env` says
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from scripts.claim_tour import claim_settings, claim_tour
 from scripts.houses import ROOT, House, end_on_signals, free_port, running, until_ready, wanted_port
 from scripts.tour import TourFailed, forecast_tour, triage_tour
 from service_chat.models.manifest import DEFAULT_MODEL, SMALL_MODEL, LocalFile, ModelFile
@@ -49,7 +50,9 @@ def visit() -> int:
     inference_port = port_for("INFERENCE_API_PORT", 8000, "forecast service")
     chat_port = port_for("CHAT_API_PORT", 8002, "chat service")
     with ExitStack() as houses:
-        settings = {"INFERENCE_API_PORT": str(inference_port), "BUNDLE_PATH": "default"}
+        objects = STATE / "objects"
+        wanted, token = claim_settings(objects)
+        settings = {"INFERENCE_API_PORT": str(inference_port), "BUNDLE_PATH": "default", **wanted}
         module = ("inference_container", "serve")
         inference = houses.enter_context(running("forecast service", module, inference_port, settings, STATE))
         found = model(inference.check)
@@ -59,6 +62,7 @@ def visit() -> int:
         triage_tour(chat.url, found.sha256, console)
         until_ready(inference, (chat,), say)
         forecast_tour(inference.url, console)
+        claim_tour(inference.url, objects, token, console)
         show_where(chat, inference)
         return 0 if os.environ.get("DEMO_EXIT") == "1" else stay()
 
@@ -66,7 +70,7 @@ def visit() -> int:
 def show_where(chat: House, inference: House) -> None:
     console.rule("Both services are up")
     console.print(f"chat      {chat.url}/docs   {chat.url}/health/model   {chat.url}/metrics")
-    console.print(f"forecast  {inference.url}/docs   {inference.url}/queue_stats   {inference.url}/metrics")
+    console.print(f"forecast  {inference.url}/docs   {inference.url}/claims   {inference.url}/metrics")
     console.print(f"logs      {STATE.relative_to(ROOT)}/*.log")
 
 

@@ -58,27 +58,47 @@ def running(title: str, module: Sequence[str], port: int, settings: Mapping[str,
     """
     log = state / f"{module[0]}.log"
     here = {"HOST": "127.0.0.1", "RECORDS_PATH": str(state / "records.sqlite")}
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *module],
-            cwd=state,
-            env=environment(os.environ, {**here, **settings}),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            # Ctrl-C reaches a whole session. It is for the tour alone, which then ends its services in order.
-            start_new_session=True,
-            preexec_fn=_end_with(os.getpid()),
-        )
+    process: subprocess.Popen[bytes] | None = None
     try:
+        with log.open("wb") as sink, _endings_held():
+            process = subprocess.Popen(
+                [sys.executable, "-m", *module],
+                cwd=state,
+                env=environment(os.environ, {**here, **settings}),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                # Ctrl-C reaches a whole session. It is for the tour alone, which then ends its services in order.
+                start_new_session=True,
+                preexec_fn=_end_with(os.getpid()),
+            )
         yield House(title, f"http://127.0.0.1:{port}", process, log)
     finally:
-        process.terminate()
-        try:
-            process.wait(STOPPED_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            _end(process)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOPPED_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def _endings_held() -> Iterator[None]:
+    """Lets Ctrl-C and the like wait until the block is over.
+
+    An exception that a signal raises while a process is forked falls into Python's fork hooks, which print it and go
+    on: the tour would have heard Ctrl-C and never end. Nor would anybody end a process that is not assigned yet.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def environment(inherited: Mapping[str, str], ours: Mapping[str, str]) -> dict[str, str]:
@@ -93,9 +113,10 @@ def environment(inherited: Mapping[str, str], ours: Mapping[str, str]) -> dict[s
 
 
 def _end_with(parent: int) -> Callable[[], None]:
-    """What a new process does first: asks to be told when the tour goes, also when it is killed (Linux)."""
+    """What a new process does first: hears signals, and asks to be told when the tour goes, also killed (Linux)."""
 
     def ask() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         if _LIBC is not None:
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:  # it went before we asked

@@ -116,7 +116,7 @@ fi
 if torch_index_answers; then
   step "torch, CPU build" install_torch
 fi
-step "packages" install_into "$venv" -c constraints.txt -e '.[chat,inference,load,dev]'
+step "packages" install_into "$venv" -c constraints.txt -e '.[chat,inference,train,load,otel,dev]'
 
 if [ "$SETUP_TOOLS" = 1 ]; then
   # No service and no test of `make test` needs them, so a failure here is a word and not the end.

@@ -6,6 +6,10 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from tests.kafka.fixtures import kafka_bootstrap, kafka_jars, kafka_node, no_sockets_left
+
+__all__ = ["kafka_bootstrap", "kafka_jars", "kafka_node", "no_sockets_left"]
+
 # Properties have no time limit per example: it would time the machine, and pytest's own limit stops what hangs.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")

@@ -74,19 +74,6 @@ def test_operations_lists_every_event_with_its_level_sentence_and_fields() -> No
     assert sorted(listed) == (PINNED / "events.txt").read_text().split()
 
 
-@pytest.mark.parametrize(
-    ("title", "file"), [("Chat service:", "metrics-chat.txt"), ("Forecast service:", "metrics-inference.txt")]
-)
-def test_operations_lists_every_metric_and_no_other(title: str, file: str) -> None:
-    metrics = page("operations.md").split("## Metrics")[1].split("## Log events")[0]
-    shared, own = metrics.split("Chat service:")[0], metrics.split(title)[1].split("service:")[0]
-    listed = {cells[0] for cells in rows(shared + own)}
-    pinned = set((PINNED / file).read_text().split())
-    # A counter is pinned by the name of its family and exported with `_total` behind it.
-    assert {name for name in pinned if name not in listed and f"{name}_total" not in listed} == set()
-    assert {name for name in listed if name not in pinned and name.removesuffix("_total") not in pinned} == set()
-
-
 @pytest.mark.parametrize("error", our_errors(), ids=lambda cls: cls.__name__)
 def test_errors_gives_every_class_the_code_and_status_that_the_door_gives(error: type[SluiceError]) -> None:
     table = {**STATUS, **CHAT, **FORECAST}
@@ -127,7 +114,7 @@ def test_the_http_page_names_every_parameter_header_and_media_type_that_a_reques
 
 def test_the_stages_of_a_batch_are_told_by_their_names() -> None:
     assert {name for name in StageTimings._fields if f'"{name}"' not in page("http-api.md")} == set()
-    assert {name for name in STAGES if f"`{name}`" not in page("operations.md")} == set()
+    assert {name for name in STAGES if f"`{name}`" not in page("metrics.md")} == set()
 
 
 def test_the_triage_page_names_every_key_of_an_answer_and_every_event() -> None:

@@ -35,6 +35,15 @@ def echo(channel: Channel, prefix: str) -> None:
                 channel.send(f"{prefix} {other}")
 
 
+def busy(channel: Channel, megabytes: int) -> None:
+    """Takes memory and a quarter of a second of CPU, then waits to be ended."""
+    ballast = bytearray(b"x") * (megabytes * 2**20)
+    while sum(os.times()[:2]) < 0.25:
+        pass
+    channel.send(len(ballast))
+    channel.receive()
+
+
 class Remembering(ChildListener):
     def __init__(self) -> None:
         self.messages: asyncio.Queue[object] = asyncio.Queue()

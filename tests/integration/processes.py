@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,12 +32,12 @@ class ServiceProcess:
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.url + path, timeout=5)
 
-    def until_answering(self) -> None:
-        eventually(self._answers, 20, lambda: "".join(self.log))
+    def until_answering(self, timeout_s: float = 20) -> None:
+        eventually(self._answers, timeout_s, lambda: "".join(self.log))
 
     def until_ready(self, timeout_s: float = 60) -> None:
-        self.until_answering()
-        eventually(lambda: self.get("/ready").status_code == 200, timeout_s, lambda: "\n".join(self.log))
+        self.until_answering(timeout_s)  # on a busy machine the imports alone take their time
+        eventually(self._ready, timeout_s, lambda: "\n".join(self.log))
 
     def events(self, name: str) -> list[dict[str, object]]:
         """Log lines with this event name, oldest first."""
@@ -47,6 +47,14 @@ class ServiceProcess:
     def stop(self, sign: signal.Signals = signal.SIGTERM, timeout_s: float = 20) -> int:
         self.process.send_signal(sign)
         return self.process.wait(timeout_s)
+
+    def _ready(self) -> bool:
+        assert self.process.poll() is None, "\n".join(self.log)
+        try:
+            return self.get("/ready").status_code == 200
+        # Before it listens, somebody else's connection may pass through the port that was free; a busy machine is slow.
+        except httpx.TransportError:
+            return False
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, "\n".join(self.log)
@@ -86,15 +94,21 @@ def running(
         yield service
     finally:
         if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
         reader.join(5)
         assert process.stderr is not None
         process.stderr.close()
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Told once to drain, and once more not to: what a test left running is nobody's any more."""
+    for patience_s in (1, 10):
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(patience_s)
+            return
+    process.kill()
+    process.wait()
 
 
 def _collect(process: "subprocess.Popen[str]", log: list[str]) -> None:

@@ -96,6 +96,8 @@ def test_the_tour_ends_with_0_once_both_services_answered(gguf: Path, tmp_path: 
         assert running.ended() == 0, running.shown
     assert REPLY in running.shown
     assert "a recomputation" in running.shown
+    assert "inference-data-" in running.shown
+    assert "lag 0" in running.shown
 
 
 def test_an_environment_that_asks_for_other_models_gets_the_chosen_one_all_the_same(gguf: Path) -> None:

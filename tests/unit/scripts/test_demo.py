@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from scripts import demo
 from scripts.demo import chat_settings, model
-from scripts.houses import House, environment, free_port, until_ready, wanted_port
+from scripts.houses import ROOT, House, environment, free_port, until_ready, wanted_port
 from scripts.tour import TourFailed
 from service_chat.models.manifest import DEFAULT_MODEL, SMALL_MODEL, ModelFile
 from service_chat.models.store import FetchedModel
@@ -50,6 +50,29 @@ def test_whatever_the_environment_asks_for_the_services_always_get_the_chosen_mo
 
 def test_variables_that_name_no_model_reach_the_services() -> None:
     assert environment({"GGUF_N_CTX": "2048"}, chat_settings(FOUND))["GGUF_N_CTX"] == "2048"
+
+
+#: Ctrl-C in the very moment between the fork and its end, where Python's fork hooks swallow every exception.
+_INTERRUPTED_FORK = """
+import os, signal, sys, time
+from pathlib import Path
+from scripts.houses import end_on_signals, running
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+end_on_signals()
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGINT))
+try:
+    with running("clock", ("timeit", "-n", "1", "import time; time.sleep(60)"), 0, {}, Path(sys.argv[1])):
+        time.sleep(20)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_while_a_service_is_forked_is_not_lost(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _INTERRUPTED_FORK, str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=40)
+    assert (ended.returncode, ended.stderr) == (130, "")
 
 
 @pytest.mark.parametrize("text", ["abc", "-1", "65536", "80.5", "²", "1e3"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.second_reader.corpus import digest, messages
-from scripts.second_reader.export import write
+from scripts.second_reader.export import Scores, write
 from scripts.second_reader.naming import Naming
 from scripts.second_reader.urgency import Urgency
 from service_chat import safety
@@ -22,7 +22,7 @@ MILD = [f"sneezing {who} {when}".split() for who in WHO for when in ("now", "at 
 def learned() -> Urgency:
     urgency = Urgency()
     texts = [*GRAVE, *MILD]
-    urgency.learn(texts, [()] * len(texts), [True] * len(GRAVE) + [False] * len(MILD), epochs=40)
+    urgency.learn(texts, [Acuity.EMERGENCY] * len(GRAVE) + [None] * len(MILD), epochs=40)
     return urgency
 
 
@@ -32,21 +32,24 @@ def test_it_learns_what_is_told_to_it() -> None:
     assert nothing < -1e8
 
 
-def test_what_rules_find_already_need_not_be_learned() -> None:
-    alone, helped = Urgency(), Urgency()
-    texts, grave = [*GRAVE, *MILD], [True] * len(GRAVE) + [False] * len(MILD)
-    alone.learn(texts, [()] * len(texts), grave, epochs=40)
-    helped.learn(texts, [("choking",)] * len(GRAVE) + [()] * len(MILD), grave, epochs=40)
-    assert helped.scores([["choking", "mum", "now"]])[0] < alone.scores([["choking", "mum", "now"]])[0]
+def test_what_is_urgent_stands_between_the_harmless_and_the_emergencies() -> None:
+    urgency, fevers = Urgency(), [f"shivering {who} {when}".split() for who in WHO for when in ("now", "at all")]
+    levels = [Acuity.EMERGENCY] * len(GRAVE) + [Acuity.URGENT] * len(fevers) + [None] * len(MILD)
+    urgency.learn([*GRAVE, *fevers, *MILD], levels, epochs=200)
+    choking, shivering, sneezing = urgency.scores(
+        [[word, "mum", "now"] for word in ("choking", "shivering", "sneezing")]
+    )
+    assert choking > shivering > sneezing
 
 
 def test_what_was_learned_is_what_the_service_reads(tmp_path: Path) -> None:
     urgency, naming = learned(), Naming((Flag.BREATHING, Flag.SELF_HARM))
     naming.learn([*GRAVE, *MILD], [(Flag.BREATHING,)] * len(GRAVE) + [(Flag.SELF_HARM,)] * len(MILD), epochs=40)
-    write(tmp_path, urgency, naming, urgent=-1.0, emergency=0.0, digest="")
+    write(tmp_path, urgency, naming, Scores(urgent=-1.0, emergency=0.0), digest="")
     problems: list[str] = []
     reader = SecondReader.read(Packaged(tmp_path), problems)
     assert not problems
+    assert (reader.urgent, reader.emergency) == (-1.0, 0.0)
     texts = [["choking", "mum", "now"], ["sneezing", "mum", "now"], ["my", "uncle", "is", "choking", "at", "all"]]
     for text, score in zip(texts, urgency.scores(texts), strict=True):
         assert reader.highest(text)[0] == pytest.approx(score, abs=0.1)  # weights are kept in a byte
