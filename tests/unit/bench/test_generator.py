@@ -1,19 +1,15 @@
-import contextlib
 import os
 import shutil
 import socket
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from bench.generator import NOTHING, Figures, Generator, GeneratorUnavailable, Target, compiled
+from tests.unit.bench.scripted import Reply, Scripted, answering
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the generator waits with epoll"),
@@ -21,92 +17,6 @@ pytestmark = [
 ]
 
 BODIES = (b'{"n": 1}', b'{"number": 22}')
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    status: int = 200
-    after_s: float = 0.0
-    body: bytes = b"{}"
-    hangs_up: bool = False  #: instead of answering
-    in_pieces: bool = False
-    is_the_last: bool = False  #: on its connection, and says so
-
-    def pieces(self) -> Iterator[bytes]:
-        more = b"connection: close\r\n" if self.is_the_last else b""
-        head = b"HTTP/1.1 %d Whatever\r\n%bcontent-length: %d\r\n\r\n" % (self.status, more, len(self.body))
-        whole, length = head + self.body, 20 if self.in_pieces else len(head) + len(self.body)
-        for begin in range(0, len(whole), length):
-            yield whole[begin : begin + length]
-            time.sleep(0.001 if self.in_pieces else 0)  # else the kernel would join them again
-
-
-@dataclass(slots=True)
-class Scripted:
-    """Answers by a script, over and over, a thread for each connection, and remembers what it was sent."""
-
-    script: Sequence[Reply]
-    port: int = 0
-    heads: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    probes: int = 0
-    over: threading.Event = field(default_factory=threading.Event)
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def accept(self, listening: socket.socket) -> None:
-        callers: list[tuple[socket.socket, threading.Thread]] = []
-        while not self.over.is_set():
-            connection, _ = listening.accept()
-            callers.append((connection, threading.Thread(target=self.serve, args=(connection,))))
-            callers[-1][1].start()
-        for connection, thread in callers:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-    def serve(self, connection: socket.socket) -> None:
-        # The caller may hang up at any time; that is the end of this thread and no news.
-        with connection, connection.makefile("rb") as incoming, contextlib.suppress(OSError):
-            while head := head_of(incoming):
-                body = incoming.read(int(head.lower().partition("content-length: ")[2].partition("\r\n")[0]))
-                reply = self.reply_to(head, body)
-                if self.over.wait(reply.after_s) or reply.hangs_up:
-                    return
-                for piece in reply.pieces():
-                    connection.sendall(piece)
-                if reply.is_the_last:
-                    return
-
-    def reply_to(self, head: str, body: bytes) -> Reply:
-        with self.turn:
-            if head.startswith("GET /healthz"):
-                self.probes += 1
-                return Reply()
-            self.heads.append(head)
-            self.bodies.append(body)
-            return self.script[(len(self.bodies) - 1) % len(self.script)]
-
-
-def head_of(incoming: IO[bytes]) -> str:
-    """Up to the empty line; empty at the end of the connection."""
-    lines = []
-    while (line := incoming.readline()) not in (b"", b"\r\n"):
-        lines.append(line.decode())
-    return "".join(lines)
-
-
-@contextmanager
-def answering(*script: Reply) -> Iterator[Scripted]:
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listening:
-        server = Scripted(script, port=listening.getsockname()[1])
-        accepting = threading.Thread(target=server.accept, args=(listening,))
-        accepting.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            socket.create_connection(listening.getsockname()).close()  # wakes it up
-            accepting.join()
 
 
 @pytest.fixture(scope="session")
@@ -130,19 +40,43 @@ def target(tmp_path: Path) -> Callable[[Scripted], Target]:
 Aim = Callable[[Scripted], Target]
 
 
+def seen(enough: Callable[[Figures], bool], over: Callable[[float], Figures], seconds: float) -> Figures:
+    """Measures again over a longer window while too little was seen; the longest is judged whatever it shows.
+
+    A machine with much else to do may stand still for the whole of a short window.
+    """
+    for longer in (1, 4, 16):
+        found = over(seconds * longer)
+        if enough(found):
+            break
+    return found
+
+
 def test_a_closed_loop_asks_again_as_soon_as_it_was_answered(generator: Generator, target: Aim) -> None:
+    def never_rested(found: Figures) -> bool:
+        """The answers and the four still awaited fill the window of four callers, however slow the machine is."""
+        return (found.accepted.count + 4) * found.accepted.max >= 4 * found.seconds * 1e3
+
     with answering(Reply(after_s=0.02)) as server:
-        found = generator.closed(target(server), 4, seconds=0.6, warm_up_s=0.1)
+        found = seen(
+            lambda found: found.accepted.count >= 20 and never_rested(found),
+            lambda seconds: generator.closed(target(server), 4, seconds, warm_up_s=0.1),
+            seconds=0.6,
+        )
     assert found.statuses == {"200": found.accepted.count}
     assert found.errors == found.unaccounted == 0
     assert 20 <= found.accepted.p50 <= found.accepted.p95 <= found.accepted.p99 <= found.accepted.max
-    # Four callers, 20 ms each: at most 200 a second, and much less on a machine with much else to do.
-    assert 20 <= found.per_second <= 205
+    assert never_rested(found)
+    assert 20 <= found.accepted.count <= 4 * (found.seconds / 0.02 + 1)
 
 
 def test_every_request_is_whole_and_the_bodies_take_turns(generator: Generator, target: Aim) -> None:
     with answering(Reply()) as server:
-        found = generator.closed(target(server), 1, seconds=0.2, warm_up_s=0.0)
+        found = seen(
+            lambda _: len(server.bodies) >= 4,
+            lambda seconds: generator.closed(target(server), 1, seconds, warm_up_s=0.0),
+            seconds=0.2,
+        )
     assert server.bodies[:4] == [*BODIES, *BODIES]
     assert len(server.bodies) >= found.accepted.count
     assert server.heads[0].startswith("POST /predict HTTP/1.1\r\n")
@@ -150,38 +84,59 @@ def test_every_request_is_whole_and_the_bodies_take_turns(generator: Generator, 
 
 
 def test_warm_up_is_not_counted(generator: Generator, target: Aim) -> None:
-    with answering(Reply(after_s=0.01)) as server:
-        found = generator.closed(target(server), 1, seconds=0.1, warm_up_s=0.3)
-    assert 0 < found.offered < len(server.bodies) / 2
+    for warm_up_s in (0.3, 1.2, 4.8):  # longer, while the machine stood still
+        with answering(Reply(after_s=0.01)) as server:
+            begun = time.monotonic()
+            found = generator.closed(target(server), 1, warm_up_s / 3, warm_up_s)
+        after = sum(came >= begun + warm_up_s for came in server.came)
+        if found.offered and after + 1 < len(server.came) / 2:
+            break
+    # One caller: what the server read before the end of the warm-up ended before it, but for the last.
+    assert 0 < found.offered <= after + 1 < len(server.came) / 2
 
 
 @pytest.mark.parametrize("body", [b"", b"x" * 7000, b"x" * 300_000], ids=["empty", "in the head's buffer", "large"])
 def test_an_answer_is_read_whatever_its_length(generator: Generator, target: Aim, body: bytes) -> None:
     with answering(Reply(body=body)) as server:
-        found = generator.closed(target(server), 2, seconds=0.2, warm_up_s=0.0)
+        found = seen(
+            lambda found: found.accepted.count > 0,
+            lambda seconds: generator.closed(target(server), 2, seconds, warm_up_s=0.0),
+            seconds=0.2,
+        )
     assert found.accepted.count > 0
     assert found.errors == 0
 
 
 def test_an_answer_may_come_in_pieces(generator: Generator, target: Aim) -> None:
     with answering(Reply(body=b"y" * 60, in_pieces=True)) as server:
-        found = generator.closed(target(server), 2, seconds=0.3, warm_up_s=0.0)
+        found = seen(
+            lambda found: found.accepted.count > 0,
+            lambda seconds: generator.closed(target(server), 2, seconds, warm_up_s=0.0),
+            seconds=0.3,
+        )
     assert found.accepted.count > 0
     assert found.errors == 0
 
 
 def test_percentiles_are_of_the_answers_that_belong_to_them(generator: Generator, target: Aim) -> None:
     # One caller: every tenth answer is slow, so the slow ones are a tenth of all and lie beyond the 90th percentile.
-    with answering(*[Reply()] * 9, Reply(after_s=0.05)) as server:
-        found = generator.closed(target(server), 1, seconds=0.6, warm_up_s=0.0)
-    assert found.accepted.p50 < 40
-    assert 50 <= found.accepted.p95 <= found.accepted.p99
+    with answering(*[Reply()] * 9, Reply(after_s=0.1)) as server:
+        found = seen(
+            lambda found: found.accepted.count >= 30,
+            lambda seconds: generator.closed(target(server), 1, seconds, warm_up_s=0.0),
+            seconds=0.6,
+        )
+    assert found.accepted.p50 < 100 <= found.accepted.p95 <= found.accepted.p99
 
 
 def test_statuses_have_latencies_of_their_own(generator: Generator, target: Aim) -> None:
     script = (Reply(), Reply(429), Reply(504, after_s=0.03), Reply(503))
     with answering(*script) as server:
-        found = generator.closed(target(server), 1, seconds=0.4, warm_up_s=0.0)
+        found = seen(
+            lambda found: found.offered >= len(script),
+            lambda seconds: generator.closed(target(server), 1, seconds, warm_up_s=0.0),
+            seconds=0.4,
+        )
     assert set(found.statuses) == {"200", "429", "503", "504"}
     assert found.accepted.count == found.statuses["200"]
     assert found.refused.count == found.statuses["429"]
@@ -192,7 +147,11 @@ def test_statuses_have_latencies_of_their_own(generator: Generator, target: Aim)
 
 def test_who_is_hung_up_on_counts_it_and_goes_on(generator: Generator, target: Aim) -> None:
     with answering(Reply(), Reply(hangs_up=True)) as server:
-        found = generator.closed(target(server), 2, seconds=0.3, warm_up_s=0.0)
+        found = seen(
+            lambda found: found.failures > 1 and found.accepted.count > 1,
+            lambda seconds: generator.closed(target(server), 2, seconds, warm_up_s=0.0),
+            seconds=0.3,
+        )
     assert found.failures > 1
     assert found.accepted.count > 1
     assert found.unaccounted == 0
@@ -200,7 +159,11 @@ def test_who_is_hung_up_on_counts_it_and_goes_on(generator: Generator, target: A
 
 def test_who_is_not_answered_in_time_hangs_up(generator: Generator, target: Aim) -> None:
     with answering(Reply(after_s=60)) as server:
-        found = generator.closed(target(server), 3, seconds=0.8, warm_up_s=0.0, patience_s=0.2)
+        found = seen(
+            lambda found: found.timeouts >= 6,
+            lambda seconds: generator.closed(target(server), 3, seconds, warm_up_s=0.0, patience_s=0.2),
+            seconds=0.6,
+        )
     assert found.timeouts >= 6
     assert found.accepted.count == 0
     assert found.accepted.p99 == NOTHING
@@ -209,8 +172,12 @@ def test_who_is_not_answered_in_time_hangs_up(generator: Generator, target: Aim)
 
 def test_health_is_asked_every_20_ms_meanwhile(generator: Generator, target: Aim) -> None:
     with answering(Reply(after_s=0.01)) as server:
-        found = generator.closed(target(server), 2, seconds=0.6, warm_up_s=0.0)
-    assert 5 <= found.probes.count <= 32
+        found = seen(
+            lambda found: found.probes.count >= 5,
+            lambda seconds: generator.closed(target(server), 2, seconds, warm_up_s=0.0),
+            seconds=0.6,
+        )
+    assert 5 <= found.probes.count <= found.seconds / 0.02 + 2
     assert server.probes >= found.probes.count
     assert found.probe_failures == 0
 
@@ -258,7 +225,11 @@ def test_an_arrival_that_no_connection_came_free_for_is_a_time_out(generator: Ge
 
 def test_a_connection_that_ends_with_its_answer_is_no_failure(generator: Generator, target: Aim) -> None:
     with answering(Reply(is_the_last=True)) as server:
-        found = generator.closed(target(server), 3, seconds=0.3, warm_up_s=0.0)
+        found = seen(
+            lambda found: found.accepted.count > 3,
+            lambda seconds: generator.closed(target(server), 3, seconds, warm_up_s=0.0),
+            seconds=0.3,
+        )
     assert found.accepted.count > 3
     assert found.errors == 0
 
