@@ -14,17 +14,20 @@ FHIR_PATIENTS ?= $(wildcard ../shared/data/synthea)
 # A program that builds images without a container engine, where one is there beside this checkout.
 IMAGE_BUILDER ?= $(wildcard ../shared/tools/images/build-image)
 
+# A real Kubernetes control plane on loopback, where the tool that builds and starts one is there beside this checkout.
+KUBE ?= $(wildcard ../shared/tools/kubernetes/kube)
+
 # The seed of a run of claims under a schedule of accidents, or `first-last`; and how many claims each has.
 SEED ?= 1
 CLAIMS ?= 10000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
-        bench bench-predict bench-triage bench-claims eval fhir-accept docs tools up down logs \
+        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept docs tools up down logs \
         images images-accept changelog clean
 
 help: ## List what can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make the environment: Python packages and the chat model's engine (quick when nothing changed)
 	@scripts/setup.sh
@@ -74,6 +77,9 @@ chaos-claims: setup ## Claims while a seeded schedule breaks things; fails when 
 
 fhir-accept: setup ## The FHIR store on a real server (FHIR_SERVER: the tool that starts one; FHIR_PATIENTS: its bundles)
 	@FHIR_SERVER="$(FHIR_SERVER)" FHIR_PATIENTS="$(FHIR_PATIENTS)" $(PYTEST) tests/acceptance/fhir
+
+k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
+	@KUBE="$(KUBE)" $(PYTEST) tests/acceptance/kubernetes
 
 load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)
 	@$(PY) -m scripts.load $(if $(PROFILE),--profile $(PROFILE)) $(if $(TARGET),--target $(TARGET)) \

@@ -1,0 +1,52 @@
+"""One cluster for all tests of this room, with all that 30-apps creates applied to it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.kubernetes.cluster import LLM_ZONE, Cluster, Manifest, cluster
+from tests.acceptance.kubernetes.manifests import of_kind, rendered
+
+#: A tag that every image of the first deploy has; the played kubelet looks at the beginning of a tag alone.
+TAG = "0123abc"
+
+
+@dataclass(frozen=True, slots=True)
+class Street:
+    """What stands in the cluster before a test begins."""
+
+    cluster: Cluster
+    manifests: list[Manifest]
+    applied: str  #: what `kubectl apply` said to them
+
+    @property
+    def deployments(self) -> list[str]:
+        return [each["metadata"]["name"] for each in of_kind(self.manifests, "Deployment")]
+
+
+@pytest.fixture(scope="session")
+def kube_tool() -> str:
+    tool = os.environ.get("KUBE", "")
+    if not tool:
+        pytest.skip("KUBE names no program that starts a control plane: `make k8s-accept KUBE=…` sets it")
+    found = shutil.which(tool)
+    assert found, f"KUBE: there is no program {tool}"
+    return str(Path(found).resolve())
+
+
+@pytest.fixture(scope="session")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
+    return rendered(tmp_path_factory.mktemp("rendered") / "manifests.yaml", image_tag=TAG, llm_zone=LLM_ZONE)
+
+
+@pytest.fixture(scope="session")
+def street(kube_tool: str, manifests: list[Manifest], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with cluster(kube_tool, tmp_path_factory.mktemp("kube")) as started:
+        applied = started.apply(manifests)
+        for each in of_kind(manifests, "Deployment"):
+            started.kubectl("rollout", "status", f"deployment/{each['metadata']['name']}", "--timeout=60s", within_s=70)
+        yield Street(started, manifests, applied)
