@@ -112,7 +112,9 @@ class KafkaServer:
 
     def _command(self, main: str, *arguments: str, heap: str = "128m") -> list[str]:
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        return ["java", f"-Xmx{heap}", "-XX:+UseSerialGC", quiet, "-cp", f"{self._jars}/*", main, *arguments]
+        # Lives of a few minutes: the second compiler would take more of them than it gives back.
+        brief = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        return ["java", f"-Xmx{heap}", *brief, quiet, "-cp", f"{self._jars}/*", main, *arguments]
 
     def _properties(self) -> dict[str, str]:
         listeners = {name: f"{name}://localhost:{port}" for name, port in self._ports.items()}
