@@ -103,7 +103,6 @@ def test_a_connection_is_used_again_unless_it_was_idle_for_long() -> None:
         plain(Content_Length="-5"),
         plain(Content_length="50000"),
         plain(ETag=f'"{"f" * 32}"'),
-        plain(CONTENT + b"more", length=len(CONTENT)),
         plain(CONTENT[:-1], length=len(CONTENT)),
         b"HTTP/1.0 200 OK\r\n\r\n" + CONTENT,
         b"SSH-2.0-something\r\n\r\n",
@@ -115,6 +114,31 @@ def test_what_is_not_plain_is_asked_for_again_by_the_client(odd: bytes) -> None:
     with opened(lambda connection, at: connection.sendall(odd if at == 1 else plain())) as (store, server, _):
         assert store.get("data", "k", 10**6)[1] == CONTENT
         assert short(server) == [False, True, False]
+
+
+def test_what_comes_behind_an_answer_is_no_answer_to_the_next_question() -> None:
+    other = plain(b"of another", ETag="")
+
+    def says_too_much(connection: socket.socket, at: int) -> None:
+        connection.sendall(plain())
+        if at == 1:
+            time.sleep(0.05)  # not together with it, so that it lies in the socket
+            connection.sendall(other)
+            time.sleep(0.2)
+
+    with opened(says_too_much) as (store, server, _):
+        assert store.get("data", "k", 10**6)[1] == CONTENT
+        time.sleep(0.1)
+        assert store.get("data", "k", 10**6)[1] == CONTENT
+        assert short(server) == [False, True, True]
+
+
+def test_what_comes_with_an_answer_beyond_its_end_is_no_part_of_it() -> None:
+    with opened(lambda connection, _: connection.sendall(plain(CONTENT + b"more", length=len(CONTENT)))) as opening:
+        store, server, _ = opening
+        assert store.get("data", "k", 10**6)[1] == CONTENT
+        assert store.get("data", "k", 10**6)[1] == CONTENT
+        assert short(server) == [False, True, True]
 
 
 def test_a_missing_object_is_missing_and_shuts_no_road() -> None:
