@@ -2,7 +2,7 @@
 
 An executor like the standard library's, for `run_in_executor`. That one's threads are joined when the interpreter ends,
 also after `shutdown(wait=False)`, so a store that took a connection and says nothing would hold the end of a process
-for as long as its client keeps trying. For single calls, see `aside`.
+for as long as its client keeps trying. A coroutine asks through `aside`.
 """
 
 import threading
