@@ -53,3 +53,8 @@ output "msk_bootstrap_servers" {
   description = "Addresses of the brokers, over TLS; empty where Kafka is in the cluster."
   value       = one(module.msk[*].bootstrap_servers) == null ? "" : module.msk[0].bootstrap_servers
 }
+
+output "vpc_id" {
+  description = "Network of the cluster: 20-addons gives it to the load balancer controller, which can not ask the node for it."
+  value       = module.network.vpc_id
+}
