@@ -21,9 +21,14 @@ KUBE ?= $(wildcard ../shared/tools/kubernetes/kube)
 SEED ?= 1
 CLAIMS ?= 10000
 
+# Terraform, and a program that makes Kubernetes manifests of its plans, where one is there beside this checkout.
+TERRAFORM ?= terraform
+PLAN2K8S ?= $(addprefix $(PY) ,$(wildcard ../shared/tools/terraform/plan2k8s.py))
+MANIFESTS ?= build/manifests.yaml
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
-        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept docs tools up down logs \
+        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-render docs tools up down logs \
         images images-accept changelog clean
 
 help: ## List what can be done here
@@ -78,8 +83,11 @@ chaos-claims: setup ## Claims while a seeded schedule breaks things; fails when 
 fhir-accept: setup ## The FHIR store on a real server (FHIR_SERVER: the tool that starts one; FHIR_PATIENTS: its bundles)
 	@FHIR_SERVER="$(FHIR_SERVER)" FHIR_PATIENTS="$(FHIR_PATIENTS)" $(PYTEST) tests/acceptance/fhir
 
+tf-render: setup ## Plan 30-apps and write what it would create as manifests (TERRAFORM, PLAN2K8S, MANIFESTS, IMAGE_TAG)
+	@$(PY) -m scripts.terraform_render --terraform "$(TERRAFORM)" --plan2k8s "$(PLAN2K8S)" --out "$(MANIFESTS)"
+
 k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
-	@KUBE="$(KUBE)" $(PYTEST) tests/acceptance/kubernetes
+	@KUBE="$(KUBE)" TERRAFORM="$(TERRAFORM)" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes
 
 load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)
 	@$(PY) -m scripts.load $(if $(PROFILE),--profile $(PROFILE)) $(if $(TARGET),--target $(TARGET)) \

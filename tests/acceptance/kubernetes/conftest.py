@@ -11,8 +11,18 @@ import pytest
 from tests.acceptance.kubernetes.cluster import LLM_ZONE, Cluster, Manifest, cluster
 from tests.acceptance.kubernetes.manifests import of_kind, rendered
 
-#: A tag that every image of the first deploy has; the played kubelet looks at the beginning of a tag alone.
+#: Of the images of the first deploy; the played kubelet looks at the beginning of a tag alone.
 TAG = "0123abc"
+#: Two of what may be drained, and a Kafka that survives it. KEDA is in a hurry; in earnest a pause takes no pods away.
+VARIABLES = {
+    "image_tag": TAG,
+    "llm_zone": LLM_ZONE,
+    "inference": {"replicas": 2, "min_replicas": 2},
+    "kafka_nodes": 3,
+    "keda_polling_seconds": 2,
+    "keda_cooldown_seconds": 10,
+    "keda_stabilization_seconds": 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,11 @@ class Street:
     def deployments(self) -> list[str]:
         return [each["metadata"]["name"] for each in of_kind(self.manifests, "Deployment")]
 
+    def until_ready(self) -> None:
+        for each in of_kind(self.manifests, "Deployment") + of_kind(self.manifests, "StatefulSet"):
+            name = f"{each['kind'].lower()}/{each['metadata']['name']}"
+            self.cluster.kubectl("rollout", "status", name, "--timeout=60s", within_s=70)
+
 
 @pytest.fixture(scope="session")
 def kube_tool() -> str:
@@ -40,13 +55,12 @@ def kube_tool() -> str:
 
 @pytest.fixture(scope="session")
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
-    return rendered(tmp_path_factory.mktemp("rendered") / "manifests.yaml", image_tag=TAG, llm_zone=LLM_ZONE)
+    return rendered(tmp_path_factory.mktemp("rendered") / "manifests.yaml", **VARIABLES)
 
 
 @pytest.fixture(scope="session")
 def street(kube_tool: str, manifests: list[Manifest], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     with cluster(kube_tool, tmp_path_factory.mktemp("kube")) as started:
-        applied = started.apply(manifests)
-        for each in of_kind(manifests, "Deployment"):
-            started.kubectl("rollout", "status", f"deployment/{each['metadata']['name']}", "--timeout=60s", within_s=70)
-        yield Street(started, manifests, applied)
+        stands = Street(started, manifests, started.apply(manifests))
+        stands.until_ready()
+        yield stands

@@ -1,4 +1,4 @@
-"""What `30-apps` would create, as manifests: planned by Terraform, turned into YAML by `make tf-render`.
+"""What `30-apps` would create, as manifests: planned by Terraform, turned into YAML as `make tf-render` does it.
 
 And what a test asks of them: one object by its name, a copy with a mistake in it, the variables that a container gets.
 """
@@ -7,6 +7,7 @@ import copy
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -23,18 +24,19 @@ class NotRendered(Exception):
 
 
 def rendered(target: Path, **variables: object) -> list[Manifest]:
-    """The plan of 30-apps with these variables beside the root's own defaults, in the order that it is applied.
+    """The plan of 30-apps with these variables in place of its own, in the order that it is applied.
+
+    TERRAFORM and PLAN2K8S name the programs, as for `make tf-render`.
 
     Raises:
         NotRendered: the plan was refused.
     """
-    told = {
-        f"TF_VAR_{name}": value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()
-    }
-    done = subprocess.run(
-        ["make", "--no-print-directory", "tf-render", f"MANIFESTS={target}"],
-        cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=_RENDER_TIMEOUT_S, check=False,
-    )  # fmt: skip
+    terraform, plan2k8s = os.environ["TERRAFORM"], os.environ["PLAN2K8S"]
+    command = [sys.executable, "-m", "scripts.terraform_render", "--out", str(target)]
+    command += ["--terraform", terraform, "--plan2k8s", plan2k8s]
+    for name, value in variables.items():
+        command += ["--var", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_RENDER_TIMEOUT_S, check=False)
     if done.returncode:
         raise NotRendered(done.stdout + done.stderr)
     return [each for each in yaml.safe_load_all(target.read_text()) if each]

@@ -16,11 +16,11 @@ from inference_container.broker.kafka import KafkaBroker
 from inference_container.broker.kafka_connection import KafkaConnection
 from inference_container.stores.address import open_store
 from inference_container.stores.places import Places as Allowed
-from tests.acceptance.kubernetes.cluster import LLM_ZONE, Cluster, Manifest
-from tests.acceptance.kubernetes.conftest import TAG, Street
+from tests.acceptance.kubernetes.cluster import Cluster, Manifest
+from tests.acceptance.kubernetes.conftest import VARIABLES, Street
 from tests.acceptance.kubernetes.manifests import NotRendered, environment_of, one, planted, rendered, trigger_of
 from tests.chaos.reconcile import Onlooker, Places
-from tests.chaos.workload import Objects, Workload, publish
+from tests.chaos.workload import BUCKET, Objects, Workload, publish
 from tests.integration.object_servers import KEY, SECRET, ObjectServer, versitygw, versitygw_program
 from tests.integration.processes import eventually, running
 from tests.kafka.marks import KAFKA
@@ -30,13 +30,9 @@ pytestmark = [pytest.mark.timeout(1800), *KAFKA, pytest.mark.usefixtures("no_soc
 
 NAME = "inference-claims"
 CLAIMS = 5000
-#: Claims in waiting for each replica, so that they ask for less than the most: ceil(5000 / 1300) is 4.
-MODEST = 1300
-#: In the cluster these are longer, so that a short pause takes no pods away.
-IN_A_HURRY = {"keda_polling_seconds": 2, "keda_cooldown_seconds": 10, "keda_stabilization_seconds": 5}
+#: Claims in waiting for each replica, so many that they ask for less than the most: ceil(5000 / 1700) is 3.
+MODEST = 1700
 WITHIN_S = 60
-#: Kafka and the store, of `30-apps`' own variables.
-BUCKETS = "processed-data,inference-logs,model-promotion,models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +40,23 @@ class Scaled:
     """The consumer's Deployment, and the Kafka whose backlog scales it."""
 
     cluster: Cluster
-    manifests: list[Manifest]
-    kafka: KafkaServer
-    objects: ObjectServer
+    scaled_object: Manifest
+    environment: dict[str, str]  #: of the pod, but for addresses and folders: those are this machine's
+    topic: str
+    group: str
     folder: Path
 
-    @property
-    def scaled_object(self) -> Manifest:
-        return one(self.manifests, "ScaledObject", NAME)
+    def told(self, lag_threshold: int) -> None:
+        """KEDA, from now on."""
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """Of the pod, but for where the store is and for folders: those lie under one of this test."""
-        planned = environment_of(self.manifests, NAME)
-        inside = {name: f"{self.folder}{value}" for name, value in planned.items() if value.startswith("/")}
-        store = {"S3_ENDPOINT": self.objects.address.endpoint, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET}
-        return {**planned, **inside, **store, "S3_SECURE": "0", "HOST": "127.0.0.1"}
+        def tell(scaled_object: Manifest) -> None:
+            told = scaled_object["spec"]["triggers"][0]["metadata"]
+            told |= {
+                "lagThreshold": str(lag_threshold),
+                "bootstrapServers": self.environment["KAFKA_BOOTSTRAP_SERVERS"],
+            }
+
+        self.cluster.apply([planted(self.scaled_object, tell)], "--force-conflicts")
 
     def reaches(self, replicas: int) -> None:
         """Within a minute, and stays so while KEDA and the autoscaler look once or twice more."""
@@ -82,71 +79,64 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def scaled(
-    street: Street, kafka_node: KafkaServer, objects: ObjectServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scaled]:
-    """30-apps once more, told of this Kafka; everything is as it was when the tests are done."""
-    folder = tmp_path_factory.mktemp("keda")
-    manifests = rendered(
-        folder / "manifests.yaml", image_tag=TAG, llm_zone=LLM_ZONE, kafka_mode="msk",
-        kafka_bootstrap_servers=kafka_node.bootstrap, claims_lag_threshold=MODEST, **IN_A_HURRY,
-    )  # fmt: skip
-    street.cluster.apply(manifests, "--force-conflicts")
-    yield Scaled(street.cluster, manifests, kafka_node, objects, folder)
-    street.cluster.apply(street.manifests, "--force-conflicts")
+@pytest.fixture
+def scaled(street: Street, kafka_node: KafkaServer, objects: ObjectServer, tmp_path: Path) -> Iterator[Scaled]:
+    """All is as it was when the test is done."""
+    scaled_object, environment = one(street.manifests, "ScaledObject", NAME), environment_of(street.manifests, NAME)
+    trigger = trigger_of(scaled_object)
+    assert trigger["bootstrapServers"] == environment["KAFKA_BOOTSTRAP_SERVERS"]
+    assert trigger["topic"] == environment["CONSUMER_TOPIC_0"]
+    assert trigger["consumerGroup"] == environment["CONSUMER_GROUP_ID"]
+    environment |= {name: f"{tmp_path}{value}" for name, value in environment.items() if value.startswith("/")}
+    environment |= {"KAFKA_BOOTSTRAP_SERVERS": kafka_node.bootstrap, "HOST": "127.0.0.1", "PROCESSED_BUCKET": BUCKET}
+    environment |= {"S3_ENDPOINT": objects.address.endpoint, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET}
+    environment |= {"S3_SECURE": "0"}
+    topic, group = trigger["topic"], trigger["consumerGroup"]
+    yield Scaled(street.cluster, scaled_object, environment, topic, group, tmp_path)
+    street.cluster.apply([scaled_object], "--force-conflicts")
 
 
-def test_a_backlog_takes_the_consumer_up_and_working_it_off_takes_it_down(scaled: Scaled, street: Street) -> None:
-    environment, spec = scaled.environment, scaled.scaled_object["spec"]
+@pytest.fixture
+def work(scaled: Scaled, objects: ObjectServer) -> Workload:
+    """Good claims alone, and what they point at."""
+    store = open_store(objects.address, Allowed.read(f"{BUCKET},{scaled.environment['INFERENCE_LOG_BUCKET']}"))
+    store.ensure_buckets()
+    made = Workload(1, Objects(store), broken=0)
+    store.close()
+    return made
+
+
+def test_a_backlog_takes_the_consumer_up_and_working_it_off_takes_it_down(scaled: Scaled, work: Workload) -> None:
+    spec, usual = scaled.scaled_object["spec"], int(trigger_of(scaled.scaled_object)["lagThreshold"])
     least, most = spec["minReplicaCount"], spec["maxReplicaCount"]
-    topic, group = said_by_both(scaled, environment)
-    usual = int(trigger_of(one(street.manifests, "ScaledObject", NAME))["lagThreshold"])
-    assert math.ceil(CLAIMS / MODEST) < most <= math.ceil(CLAIMS / usual), "neither bound would be seen"
+    assert least == 1
+    assert math.ceil(CLAIMS / MODEST) < most <= math.ceil(CLAIMS / usual), "one of the two bounds would not be seen"
 
-    put_claims(scaled, environment)
+    put_claims(scaled, work)
+    scaled.told(MODEST)
     scaled.reaches(math.ceil(CLAIMS / MODEST))
-    scaled.cluster.apply([planted(scaled.scaled_object, lambda it: worth(it, usual))], "--force-conflicts")
+    scaled.told(usual)
     scaled.reaches(most)
 
     begun = time.monotonic()
-    with running(("inference_container", "serve"), "INFERENCE_API_PORT", scaled.folder, environment) as consumer:
-        places = Places(scaled.kafka.bootstrap, topic, environment["PRODUCER_TOPIC"], "", group, None)
+    with running(("inference_container", "serve"), "INFERENCE_API_PORT", scaled.folder, scaled.environment) as consumer:
+        places = Places(scaled.environment["KAFKA_BOOTSTRAP_SERVERS"], scaled.topic, "", "", scaled.group, None)
         with Onlooker(places) as onlooker:
             eventually(lambda: not onlooker.lag(), WITHIN_S, lambda: "\n".join([*onlooker.lag(), *consumer.log[-20:]]))
         print(f"worked off after {time.monotonic() - begun:.0f} s")  # noqa: T201  # likewise
         scaled.reaches(least)
-    assert least == 1
 
 
-def said_by_both(scaled: Scaled, environment: dict[str, str]) -> tuple[str, str]:
-    """Topic and group, by which KEDA counts and the consumer works; they have to be the same."""
-    trigger = trigger_of(scaled.scaled_object)
-    assert trigger["bootstrapServers"] == environment["KAFKA_BOOTSTRAP_SERVERS"] == scaled.kafka.bootstrap
-    assert trigger["topic"] == environment["CONSUMER_TOPIC_0"]
-    assert trigger["consumerGroup"] == environment["CONSUMER_GROUP_ID"]
-    return trigger["topic"], trigger["consumerGroup"]
-
-
-def put_claims(scaled: Scaled, environment: dict[str, str]) -> None:
-    store = open_store(scaled.objects.address, Allowed.read(BUCKETS))
-    store.ensure_buckets()
-    work = Workload(1, Objects(store), broken=0)
-    store.close()
-    broker = KafkaBroker(KafkaConnection((scaled.kafka.bootstrap,)))
-    partitions = int(environment["KAFKA_TOPIC_PARTITIONS"])
-    results, letters = environment["PRODUCER_TOPIC"], environment["DLQ_PERFORMANCE_TOPIC"]
-    broker.ensure_topics({environment["CONSUMER_TOPIC_0"]: partitions, results: partitions, letters: 1})
+def put_claims(scaled: Scaled, work: Workload) -> None:
+    """While nobody consumes."""
+    broker = KafkaBroker(KafkaConnection((scaled.environment["KAFKA_BOOTSTRAP_SERVERS"],)))
+    broker.ensure_topics({scaled.topic: int(scaled.environment["KAFKA_TOPIC_PARTITIONS"])})
     producer = broker.producer()
-    publish(producer, environment["CONSUMER_TOPIC_0"], work.messages(CLAIMS))
+    publish(producer, scaled.topic, work.messages(CLAIMS))
     producer.close()
     broker.close()
 
 
-def worth(scaled_object: Manifest, claims: int) -> None:
-    scaled_object["spec"]["triggers"][0]["metadata"]["lagThreshold"] = str(claims)
-
-
 def test_fewer_partitions_than_replicas_are_refused_before_anything_is_applied(tmp_path: Path) -> None:
     with pytest.raises(NotRendered, match="partitions"):
-        rendered(tmp_path / "manifests.yaml", image_tag=TAG, llm_zone=LLM_ZONE, kafka_partitions=1)
+        rendered(tmp_path / "manifests.yaml", **VARIABLES | {"kafka_partitions": 1})
