@@ -12,7 +12,7 @@ import random
 import sys
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 
 from inference_container import events_claims as events
@@ -73,8 +73,10 @@ class ClaimHouse:
         lifecycle: Lifecycle,
         metrics: ClaimMetrics,
         clock: Clock,
+        grace_left_s: Callable[[], float],
     ) -> None:
-        """
+        """`grace_left_s`: how long what was begun may still take once the process was told to end.
+
         Raises:
             SettingsError: What was set does not make a door for claims.
         """
@@ -84,6 +86,7 @@ class ClaimHouse:
             raise SettingsError("KAFKA_BOOTSTRAP_SERVERS: claims point into a store; set S3_ENDPOINT or STORE_PATH")
         self._settings, self._broker, self._lane, self._lifecycle = settings, broker, lane, lifecycle
         self._predict, self._metrics, self._clock = predict, metrics, clock
+        self._grace_left_s = grace_left_s
         self.forecaster = PoolForecaster(predict)
         #: Where the objects of claims are.
         self.store: ObjectStore = store
@@ -98,8 +101,6 @@ class ClaimHouse:
         self._producer: Producer | None = None
         #: The broker has never answered, and was asked.
         self._unanswered = False
-        #: When the process was told to end.
-        self._told_at: float | None = None
         self._recent: RecentResults | None = None
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -126,18 +127,13 @@ class ClaimHouse:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
             await self._aside.rest(_REST_S)
-            await asyncio.to_thread(self._consumer.join, self._grace_left_s())
+            await asyncio.to_thread(self._consumer.join, self._grace_left_s)
             self._predict.on_forecast = None
             await self._stack.aclose()
         finally:
             sys.setswitchinterval(self._switch_s)
             self._lane.close()
             await asyncio.to_thread(self._close)
-
-    def _grace_left_s(self) -> float:
-        """Callers and claims have had the same grace since the process was told to end."""
-        spent_s = self._clock.monotonic() - self._told_at if self._told_at is not None else 0.0
-        return max(1.0, self._settings.uvicorn_timeout_graceful_shutdown - spent_s)
 
     def producer(self) -> Producer:
         """The process's producer, from any thread.
@@ -274,7 +270,6 @@ class ClaimHouse:
 
     async def _stop_with_the_process(self) -> None:
         await self._lifecycle.until(State.DRAINING, State.STOPPED)
-        self._told_at = self._clock.monotonic()
         self._consumer.stop()
 
     async def _tell_readiness(self) -> None:

@@ -176,7 +176,7 @@ class Runtime:
             return None
         house = ClaimHouse(
             *(self.settings, outside.broker, outside, self.predict, self.lanes.claims),
-            *(self.lifecycle, self.claim_metrics, self.clock),
+            *(self.lifecycle, self.claim_metrics, self.clock, self.drain.left_s),
         )
         self.claim_metrics.watch(self.metrics, house.readings)
         return house

@@ -26,6 +26,8 @@ class Drain:
         self._signalled = False
         #: How long the drain still waits, while it does.
         self._patience: asyncio.Timeout | None = None
+        #: The loop's time at which the grace is over.
+        self._ends_at: float | None = None
 
     def watch(self) -> None:
         """Called on the event loop once there is something to drain; before that, `begin_from_signal` does nothing."""
@@ -53,9 +55,16 @@ class Drain:
         """On the event loop. Nothing is admitted from here on; calling it again changes nothing."""
         if self._task is None:
             self._lifecycle.to(State.DRAINING)
+            self._ends_at = asyncio.get_running_loop().time() + self._grace_s
             for lane in self._lanes:
                 lane.close()
             self._task = asyncio.create_task(self._empty(), name="drain")
+
+    def left_s(self) -> float:
+        """What is left of the grace, for whoever ends after the lanes. None of it once somebody signalled twice."""
+        if self._ends_at is None or self._loop is None:
+            return self._grace_s
+        return max(0.0, min(self._grace_s, self._ends_at - self._loop.time()))
 
     async def done(self) -> None:
         """Begins if nobody has, and returns when no ticket is left."""
@@ -64,7 +73,7 @@ class Drain:
         await self._task
 
     def _hurry(self) -> None:
-        self._grace_s = 0.0  # for a drain that has not come to its wait yet
+        self._grace_s = 0.0  # for a drain that has not come to its wait yet, and for who waits after it
         if self._patience is not None:
             self._patience.reschedule(0.0)
 

@@ -83,14 +83,17 @@ class ClaimConsumer:
         """Nothing more is fetched; what is in work ends. From any thread, returns at once."""
         self._stop.set()
 
-    def join(self, grace_s: float) -> bool:
-        """Waits until it has left the group. After `grace_s` what is still in work is withdrawn: it is not committed
-        and others work it again. Whether the thread has ended; a broker that hangs may keep it. Blocks."""
+    def join(self, left_s: Callable[[], float]) -> bool:
+        """Waits until it has left the group. Once no seconds are left what is still in work is withdrawn: it is not
+        committed and others work it again. Whether the thread has ended; a broker that hangs may keep it. Blocks.
+
+        `left_s` is asked again and again: somebody may lose patience meanwhile."""
         self._stop.set()
         thread = self._thread
         if thread is None:
             return True
-        thread.join(grace_s)
+        while thread.is_alive() and (left := left_s()) > 0:
+            thread.join(min(left, _LOOK_S))
         self._cut.set()
         thread.join(_LEAVE_S)
         return not thread.is_alive()

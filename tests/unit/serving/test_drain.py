@@ -58,3 +58,14 @@ async def test_a_signal_before_there_is_anything_to_drain_closes_at_once() -> No
     calls: list[str] = []
     Drain([], Lifecycle(), 60).begin_from_signal(lambda: calls.append("close"))
     assert calls == ["close"]
+
+
+async def test_what_ends_after_the_lanes_has_what_they_left_of_the_grace() -> None:
+    drain, _ = drain_of(60)
+    assert drain.left_s() == 60
+    drain.begin_from_signal(lambda: None)
+    await asyncio.sleep(0.05)
+    assert 50 < drain.left_s() < 60
+    drain.begin_from_signal(lambda: None)
+    await asyncio.sleep(0)
+    assert drain.left_s() == 0

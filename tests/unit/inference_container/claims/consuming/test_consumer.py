@@ -66,7 +66,7 @@ class House:
     def end(self) -> None:
         self.broker.always.clear()
         for consumer in self._begun:
-            consumer.join(0)
+            consumer.join(lambda: 0)
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_the_group_is_not_joined_before_there_is_a_model(house: House) -> None:
 def test_it_can_be_stopped_before_it_ever_ran(house: House) -> None:
     house.may_run = False
     consumer, _ = house.begin()
-    assert consumer.join(5)
+    assert consumer.join(lambda: 5)
     assert consumer.statistics().state is State.STOPPED
 
 
@@ -114,7 +114,7 @@ def test_asked_to_stop_it_lets_what_is_in_work_end_and_commits_exactly_that(hous
     polls = house.broker.asked["poll"]
     until(lambda: house.broker.asked["poll"] > polls)
     desk.end_all()
-    assert consumer.join(5)
+    assert consumer.join(lambda: 5)
     assert house.committed() == 10
     assert len(desk.taken) == 10
     assert not desk.withdrawn
@@ -127,10 +127,25 @@ def test_at_the_end_of_the_grace_the_rest_is_withdrawn_and_what_is_finished_is_c
     until(lambda: len(desk.taken) == 3)
     desk.end(desk.taken[0])
     began = time.monotonic()
-    assert consumer.join(0.1)
+    assert consumer.join(lambda: began + 0.1 - time.monotonic())
     assert time.monotonic() - began < 3
     assert house.committed() == 1
     assert {each.offset for each in desk.withdrawn} == {1, 2}
+
+
+def test_who_loses_patience_with_the_grace_is_heard_while_it_is_waited_out(house: House) -> None:
+    house.broker.put(1)
+    consumer, desk = house.begin()
+    until(lambda: len(desk.taken) == 1)
+    asked: list[float] = []
+
+    def left_s() -> float:
+        asked.append(time.monotonic())
+        return 60.0 if len(asked) < 3 else 0.0
+
+    assert consumer.join(left_s)
+    assert asked[-1] - asked[0] < 5
+    assert {each.offset for each in desk.withdrawn} == {0}
 
 
 def test_a_desk_that_never_ends_anything_does_not_keep_it_from_polling(house: House) -> None:
@@ -174,7 +189,7 @@ def test_a_broker_of_which_nothing_works_is_asked_again_and_the_thread_can_still
     assert all(each.closed for each in house.broker.consumers[:-1])
     assert consumer.statistics().state is State.BACKING_OFF
     assert consumer.statistics().reason == "RuntimeError"
-    assert consumer.join(5)
+    assert consumer.join(lambda: 5)
     assert not desk.taken
 
 
@@ -212,7 +227,7 @@ def test_a_question_for_a_model_that_breaks_is_asked_again(house: House) -> None
     consumer.start(EagerDesk(consumer.tell))
     until(lambda: consumer.statistics().state is State.RUNNING)
     assert metrics.faults.labels("unexpected_error").value == 1
-    assert consumer.join(5)
+    assert consumer.join(lambda: 5)
 
 
 class StuckBroker(WorstBroker):
@@ -246,7 +261,7 @@ def test_two_members_share_and_one_that_leaves_leaves_nothing_behind(house: Hous
     other, others = house.begin(policy(topics=("more",)), EagerDesk)
     until(lambda: len(consumer.statistics().assigned) == len(other.statistics().assigned) == 2)
     house.broker.put(200, topic="more")
-    assert other.join(5)
+    assert other.join(lambda: 5)
     until(lambda: len(desk.recorded) + len(others.recorded) >= 200)
     assert len({*desk.recorded, *others.recorded}) == 200
     assert not set(desk.recorded) & set(others.recorded), "who leaves in order leaves no work to be done twice"
