@@ -21,8 +21,10 @@ KUBE ?= $(wildcard ../shared/tools/kubernetes/kube)
 SEED ?= 1
 CLAIMS ?= 10000
 
-# Terraform, and a program that makes Kubernetes manifests of its plans, where one is there beside this checkout.
+# Terraform; beside this checkout there may be one with stand-ins for the providers, which plans without a cluster, and a
+# program that makes Kubernetes manifests of a plan.
 TERRAFORM ?= terraform
+TF_STAND_INS ?= $(wildcard ../shared/tools/terraform/terraform-offline)
 PLAN2K8S ?= $(addprefix $(PY) ,$(wildcard ../shared/tools/terraform/plan2k8s.py))
 MANIFESTS ?= build/manifests.yaml
 
@@ -83,11 +85,11 @@ chaos-claims: setup ## Claims while a seeded schedule breaks things; fails when 
 fhir-accept: setup ## The FHIR store on a real server (FHIR_SERVER: the tool that starts one; FHIR_PATIENTS: its bundles)
 	@FHIR_SERVER="$(FHIR_SERVER)" FHIR_PATIENTS="$(FHIR_PATIENTS)" $(PYTEST) tests/acceptance/fhir
 
-tf-render: setup ## Plan 30-apps and write what it would create as manifests (TERRAFORM, PLAN2K8S, MANIFESTS, IMAGE_TAG)
-	@$(PY) -m scripts.terraform_render --terraform "$(TERRAFORM)" --plan2k8s "$(PLAN2K8S)" --out "$(MANIFESTS)"
+tf-render: setup ## Plan 30-apps and write what it would create as manifests (MANIFESTS: the file; TF_VAR_…)
+	@$(PY) -m scripts.terraform_render --terraform "$(or $(TF_STAND_INS),$(TERRAFORM))" --plan2k8s "$(PLAN2K8S)" --out "$(MANIFESTS)"
 
 k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
-	@KUBE="$(KUBE)" TERRAFORM="$(TERRAFORM)" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes
+	@KUBE="$(KUBE)" $(PYTEST) tests/acceptance/kubernetes
 
 load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)
 	@$(PY) -m scripts.load $(if $(PROFILE),--profile $(PROFILE)) $(if $(TARGET),--target $(TARGET)) \
