@@ -11,16 +11,14 @@ import itertools
 import random
 import sys
 import threading
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from inference_container import events_claims as events
 from inference_container.broker.ports import Broker, Producer
+from inference_container.claim_look import is_away, readings_of, view_of
 from inference_container.claim_policies import PoolForecaster, consumer_policy, desk_policy, topics_of
 from inference_container.claims.consuming.consumer import ClaimConsumer
-from inference_container.claims.consuming.consumer_statistics import ConsumerStatistics
-from inference_container.claims.consuming.consumer_statistics import State as ConsumerState
 from inference_container.claims.deadlines import milliseconds
 from inference_container.claims.desk.desk import ClaimDesk
 from inference_container.claims.publishing.burst import Publisher
@@ -161,14 +159,9 @@ class ClaimHouse:
 
     def look(self) -> ClaimsView:
         """For `GET /claims`."""
-        return ClaimsView(
-            self._consumer.statistics(),
-            self._lane.statistics(),
-            self._settings.queue_maxsize,
-            {outcome: int(count) for (outcome,), count in self._metrics.outcomes.counts().items() if count},
-            _by_reason(self._metrics.dead_letters.counts()),
-            self._recent.latest() if self._recent is not None else (),
-        )
+        recent = self._recent.latest() if self._recent is not None else ()
+        bound = self._settings.queue_maxsize
+        return view_of(self._consumer.statistics(), self._lane.statistics(), bound, self._metrics, recent)
 
     @property
     def stalled(self) -> bool:
@@ -178,23 +171,7 @@ class ClaimHouse:
     def readings(self) -> ClaimReadings:
         """For the metrics."""
         now = self._consumer.statistics()
-        return ClaimReadings(
-            depth=now.depth,
-            bound=self._settings.queue_maxsize,
-            most_depth=now.most_depth,
-            gate_closed=now.gate.closed,
-            gate_flips=now.gate.flips,
-            paused_s=now.gate.paused_s,
-            held=now.held is not None,
-            oldest_s=now.ledger.oldest_s,
-            repeated=now.ledger.repeated,
-            poll_stall_s=now.poll_stall_s,
-            broker_away=self._broker_away(now),
-            lag={(each.topic, each.number): lag for each, lag in now.lag.items()},
-        )
-
-    def _broker_away(self, now: ConsumerStatistics) -> bool:
-        return self._unanswered or now.away is not None or now.state is ConsumerState.BACKING_OFF
+        return readings_of(now, self._settings.queue_maxsize, self._unanswered or is_away(now))
 
     async def _begin(self) -> None:
         settings, stack = self._settings, self._stack
@@ -276,7 +253,8 @@ class ClaimHouse:
         """Callers are served without claims, so the process stays ready; what claims lack stands beside it."""
         while True:
             now = self._consumer.statistics()
-            for reason, there in ((BROKER_AWAY, self._broker_away(now)), (CLAIMS_HELD, now.held is not None)):
+            away = self._unanswered or is_away(now)
+            for reason, there in ((BROKER_AWAY, away), (CLAIMS_HELD, now.held is not None)):
                 (self._lifecycle.degrade if there else self._lifecycle.restore)(reason)
             await self._clock.sleep(_LOOK_S)
 
@@ -285,13 +263,6 @@ class ClaimHouse:
             if store is not None:
                 store.close()
         self._broker.close()
-
-
-def _by_reason(counts: Mapping[tuple[str, ...], float]) -> Mapping[str, int]:
-    found: Counter[str] = Counter()
-    for (_topic, reason), count in counts.items():
-        found[reason] += int(count)
-    return found
 
 
 def _close_quietly(producer: Producer) -> None:
