@@ -2,7 +2,7 @@
 locals {
   part_of = { "app.kubernetes.io/part-of" = "sluice" }
   # Of what a deploy changes.
-  labels    = merge(local.part_of, { "app.kubernetes.io/version" = var.image_tag })
+  labels    = { for name, tag in local.tags : name => merge(local.part_of, { "app.kubernetes.io/version" = tag }) }
   namespace = module.namespace.name
 
   # HTTPS to the hub, to record servers and to S3, but never to the node's own metadata.
@@ -82,7 +82,7 @@ module "chat_api" {
 
   name      = "chat-api"
   namespace = local.namespace
-  labels    = local.labels
+  labels    = local.labels["chat-api"]
   image     = local.images["chat-api"]
   port      = local.services["chat-api"].port
   env       = local.env["chat-api"]
@@ -150,7 +150,7 @@ module "inference" {
 
   name      = "inference"
   namespace = local.namespace
-  labels    = local.labels
+  labels    = local.labels["inference"]
   image     = local.images["inference"]
   port      = local.services["inference"].port
   env       = local.env["inference"]
@@ -197,7 +197,7 @@ module "inference_claims" {
 
   name      = "inference-claims"
   namespace = local.namespace
-  labels    = local.labels
+  labels    = local.labels["inference-claims"]
   image     = local.images["inference-claims"]
   port      = local.services["inference-claims"].port
   env       = local.env["inference-claims"]

@@ -40,8 +40,10 @@ locals {
   # Further variables of the deployment's own win over the file's.
   env = { for name, service in local.services : name => { for key, value in merge(service.env, local.wishes[name].env) : key => value if value != "" } }
 
+  tags = { for name, service in local.services : name => lookup(var.image_tags, service.image, var.image_tag) }
+
   images = { for name, service in local.services : name => join("", [
-    "${var.registry}/${service.image}:${var.image_tag}",
+    "${var.registry}/${service.image}:${local.tags[name]}",
     can(var.image_digest[service.image]) ? "@${var.image_digest[service.image]}" : "",
   ]) }
 }

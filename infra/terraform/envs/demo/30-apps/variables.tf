@@ -15,6 +15,18 @@ variable "image_tag" {
   }
 }
 
+variable "image_tags" {
+  description = "Tags of single images (chat-api, inference), where one is deployed alone: the other keeps the tag it runs with."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([for name, tag in var.image_tags :
+    contains(["chat-api", "inference"], name) && can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$", tag)) && tag != "latest"])
+    error_message = "image_tags has the keys chat-api and inference, and tags that do not move: never latest."
+  }
+}
+
 variable "image_digest" {
   description = "Digests that the tag is held to, by image (chat-api, inference), as sha256:…; empty: the tag alone, which the registry keeps immutable."
   type        = map(string)
