@@ -58,3 +58,14 @@ output "vpc_id" {
   description = "Network of the cluster: 20-addons gives it to the load balancer controller, which can not ask the node for it."
   value       = module.network.vpc_id
 }
+
+# Said once, here: `make deploy` hands these to the other roots.
+output "lb_mode" {
+  description = "Balancer of the chat service, for 20-addons and 30-apps."
+  value       = var.lb_mode
+}
+
+output "kafka_mode" {
+  description = "Where Kafka is, for 30-apps."
+  value       = var.kafka_mode
+}
