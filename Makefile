@@ -30,7 +30,7 @@ MANIFESTS ?= build/manifests.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
-        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-render docs tools up down logs \
+        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-render docs tools up down logs \
         images images-accept changelog clean
 
 help: ## List what can be done here
@@ -84,6 +84,12 @@ chaos-claims: setup ## Claims while a seeded schedule breaks things; fails when 
 
 fhir-accept: setup ## The FHIR store on a real server (FHIR_SERVER: the tool that starts one; FHIR_PATIENTS: its bundles)
 	@FHIR_SERVER="$(FHIR_SERVER)" FHIR_PATIENTS="$(FHIR_PATIENTS)" $(PYTEST) tests/acceptance/fhir
+
+tf-check: setup ## Every Terraform module and root: formatted, valid, its tests pass (TERRAFORM)
+	@$(PY) -m scripts.terraform_check --terraform "$(TERRAFORM)"
+
+tf-planted: setup ## Plant the mistakes that its tests are there for, and see them fail (TERRAFORM)
+	@TERRAFORM="$(TERRAFORM)" $(PYTEST) tests/terraform
 
 tf-render: setup ## Plan 30-apps and write what it would create as manifests (MANIFESTS: the file; TF_VAR_…)
 	@$(PY) -m scripts.terraform_render --terraform "$(or $(TF_STAND_INS),$(TERRAFORM))" --plan2k8s "$(PLAN2K8S)" --out "$(MANIFESTS)"
