@@ -95,7 +95,7 @@ tf-render: setup ## Plan 30-apps and write what it would create as manifests (MA
 	@$(PY) -m scripts.terraform_render --terraform "$(or $(TF_STAND_INS),$(TERRAFORM))" --plan2k8s "$(PLAN2K8S)" --out "$(MANIFESTS)"
 
 k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
-	@KUBE="$(KUBE)" $(PYTEST) tests/acceptance/kubernetes
+	@KUBE="$(KUBE)" TERRAFORM="$(or $(TF_STAND_INS),$(TERRAFORM))" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes
 
 load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)
 	@$(PY) -m scripts.load $(if $(PROFILE),--profile $(PROFILE)) $(if $(TARGET),--target $(TARGET)) \
