@@ -96,8 +96,42 @@ resource "kubernetes_job_v1" "this" {
   }
 
   wait_for_completion = true
+  depends_on          = [kubernetes_network_policy_v1.this]
 
   timeouts {
     create = "${var.deadline_seconds + 30}s"
+  }
+}
+
+# Brokers outside the cluster are reached by their addresses; those inside let the pod in by its labels.
+resource "kubernetes_network_policy_v1" "this" {
+  count = length(var.networks) > 0 ? 1 : 0
+
+  metadata {
+    name      = "topics"
+    namespace = var.namespace
+    labels    = local.labels
+  }
+
+  spec {
+    pod_selector {
+      match_labels = { "app.kubernetes.io/name" = local.labels["app.kubernetes.io/name"] }
+    }
+    policy_types = ["Egress"]
+
+    dynamic "egress" {
+      for_each = var.networks
+      content {
+        to {
+          ip_block {
+            cidr = egress.value.cidr
+          }
+        }
+        ports {
+          port     = tostring(egress.value.port)
+          protocol = "TCP"
+        }
+      }
+    }
   }
 }

@@ -57,6 +57,12 @@ variable "client_labels" {
   default     = {}
 }
 
+variable "networks" {
+  description = "Address ranges and ports of brokers outside the cluster, which the pod may then reach."
+  type        = list(object({ cidr = string, port = number }))
+  default     = []
+}
+
 variable "deadline_seconds" {
   description = "After this many seconds the job has failed, and the apply with it."
   type        = number

@@ -58,6 +58,7 @@ module "topics" {
   bootstrap_servers = local.kafka_servers
   partitions        = var.kafka_partitions
   client_labels     = local.kafka_client
+  networks          = local.msk
   environment = {
     for name in ["KAFKA_SECURITY_PROTOCOL", "CONSUMER_TOPIC_0"] : name => local.env["inference-claims"][name]
   }

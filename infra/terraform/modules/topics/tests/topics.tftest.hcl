@@ -53,6 +53,23 @@ run "it_runs_without_privileges" {
   }
 }
 
+run "brokers_outside_are_reached_by_address" {
+  command = plan
+  variables {
+    client_labels = {}
+    networks      = [{ cidr = "10.20.0.0/16", port = 9094 }]
+  }
+
+  assert {
+    condition = alltrue([
+      kubernetes_network_policy_v1.this[0].spec[0].egress[0].to[0].ip_block[0].cidr == "10.20.0.0/16",
+      kubernetes_network_policy_v1.this[0].spec[0].egress[0].ports[0].port == "9094",
+      kubernetes_network_policy_v1.this[0].spec[0].pod_selector[0].match_labels["app.kubernetes.io/name"] == "topics",
+    ])
+    error_message = "The namespace denies all else: without this the job never reaches MSK."
+  }
+}
+
 # A job can not be changed: what changes it must give it another name.
 run "another_image_is_another_job" {
   command = plan
