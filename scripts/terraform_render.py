@@ -56,9 +56,18 @@ def render(terraform: str, plan2k8s: str, schema: Path, variables: Sequence[str]
 
 
 #: Blocks that the provider's schema takes as lists, of which Kubernetes knows one.
-_ONE = ("preStop", "postStart", "labelSelector", "volumeClaimTemplate")
+_ONE = (
+    "preStop",
+    "postStart",
+    "labelSelector",
+    "volumeClaimTemplate",
+    "tcpSocket",
+    "persistentVolumeClaimRetentionPolicy",
+)
+#: Blocks of which Kubernetes takes a list, by the kind whose `spec` has them.
+_MANY = {"StatefulSet": ("volumeClaimTemplate", "volumeClaimTemplates"), "LimitRange": ("limit", "limits")}
 #: What the provider alone is told.
-_PROVIDERS = ("dataWoRevision", "waitForLoadBalancer")
+_PROVIDERS = ("dataWoRevision", "waitForLoadBalancer", "waitForCompletion", "timeouts")
 
 
 def tidied(manifest: Any) -> Any:
@@ -67,6 +76,9 @@ def tidied(manifest: Any) -> Any:
         return [tidied(each) for each in manifest]
     if not isinstance(manifest, dict):
         return manifest
+    if (names := _MANY.get(manifest.get("kind", ""))) and names[0] in manifest["spec"]:
+        spec = {names[1] if key == names[0] else key: value for key, value in manifest["spec"].items()}
+        manifest = {**manifest, "spec": spec}
     found = {key: tidied(value) for key, value in manifest.items() if key not in _PROVIDERS}
     for key in _ONE:
         if isinstance(found.get(key), list) and len(found[key]) == 1:
