@@ -56,6 +56,11 @@ class ChatSettings(AccessSettings, PrivacySettings, TraceSettings):
     )
     gguf_model_file: str = Field("qwen2.5-1.5b-instruct-q4_k_m.gguf", description="File in that repository.")
     model_cache_dir: Path = Field(Path("models"), description="Where downloaded models are kept.")
+    hf_hub_offline: bool = Field(
+        False,
+        description="Nothing is fetched: the model lies in MODEL_CACHE_DIR already, which may be read-only then. "
+        "`python -m service_chat models fetch` puts it there.",
+    )
     hf_token: str = Field(
         "",
         repr=False,

@@ -17,7 +17,7 @@ from service_chat.engines.gguf.messages import EngineConfig
 from service_chat.engines.protocol import Engine, EngineStatus, SamplingParams
 from service_chat.keeping import Keeping
 from service_chat.metrics import ChatMetrics
-from service_chat.models.manifest import hub_model, parse_reference
+from service_chat.model_file import model_file
 from service_chat.record_stores import open_records
 from service_chat.records.examples import Example, examples_in
 from service_chat.records.ports import PatientRecord, RecordStore
@@ -254,17 +254,14 @@ def _engine_config(settings: ChatSettings) -> EngineConfig:
             f"GGUF_N_CTX={settings.gguf_n_ctx} holds no question beside the instructions and an answer of "
             f"GGUF_MAX_TOKENS={answer}: it must be at least {least}"
         )
-    reference = settings.model_source or str(settings.gguf_path or "")
-    sha256 = settings.model_sha256 or None
     return EngineConfig(
-        model=parse_reference(reference, sha256)
-        if reference
-        else hub_model(settings.gguf_model_repo, settings.gguf_model_file, sha256=sha256),
+        model=model_file(settings),
         cache_dir=settings.model_cache_dir,
         n_ctx=settings.gguf_n_ctx,
         n_threads=settings.gguf_n_threads or None,
         hub_endpoint=settings.hf_endpoint or None,
         hub_token=settings.hf_token or None,
+        offline=settings.hf_hub_offline,
         slots=settings.gguf_slots,
         prefixes=settings.gguf_prefixes,
         kv_cells=settings.gguf_kv_cells,

@@ -5,6 +5,7 @@ import typer
 from service_chat.commands.audit import app as audit_app
 from service_chat.commands.chats import app as chats_app
 from service_chat.commands.keys import app as keys_app
+from service_chat.commands.models import app as models_app
 from service_chat.commands.records import app as records_app
 
 app = typer.Typer(
@@ -27,5 +28,6 @@ def serve() -> None:
 
 app.add_typer(records_app, name="records")
 app.add_typer(keys_app, name="keys")
+app.add_typer(models_app, name="models")
 app.add_typer(audit_app, name="audit")
 app.add_typer(chats_app, name="chats")

@@ -44,9 +44,16 @@ class ModelStore:
         hub_endpoint: str | None = None,
         hub_token: str | None = None,
         now: Callable[[], float] = time.time,
+        *,
+        offline: bool = False,
     ) -> None:
-        """`hub_endpoint` and `hub_token` override what huggingface_hub reads; `now` is in seconds since 1970."""
-        self._refusals = Refusals(now)
+        """
+        Args:
+            hub_endpoint: overrides what huggingface_hub reads, as `hub_token` does.
+            now: seconds since 1970.
+            offline: nothing is fetched and nothing need be written: the directory may be read-only.
+        """
+        self._refusals, self._offline = Refusals(now), offline
         self._directory, self._hub_endpoint, self._hub_token = directory, hub_endpoint, hub_token
 
     def fetch(self, model: ModelFile, report: Report) -> FetchedModel:
@@ -57,7 +64,10 @@ class ModelStore:
         """
         try:
             if isinstance(model.source, LocalFile):
-                return self._local(model, model.source, report)
+                return self._there(model, f"There is no model file at {model.source.path}", report)
+            if self._offline:
+                absent = f"{model.where} is not in {self._directory}, and HF_HUB_OFFLINE lets nobody fetch it"
+                return self._there(model, absent, report)
             with self._only_process(model, report):
                 return self._cached(model, report) or self._fetch(model, report)
         except OSError as error:
@@ -70,10 +80,12 @@ class ModelStore:
             return model.source.path
         return self._directory / _folder(model) / model.name
 
-    def _local(self, model: ModelFile, source: LocalFile, report: Report) -> FetchedModel:
-        if not source.path.is_file():
-            raise DependencyFailed(f"There is no model file at {source.path}", reason="no_file")
-        found = self._hashed(source.path, report)
+    def _there(self, model: ModelFile, absent: str, report: Report) -> FetchedModel:
+        """The file where it has to be by now; `absent` is the sentence for when it is not."""
+        path = self.cached_path(model)
+        if not path.is_file():
+            raise DependencyFailed(absent, reason="no_file")
+        found = self._hashed(path, report)
         if model.sha256 not in (None, found.sha256):
             raise _wrong_hash(model.where, str(model.sha256), found.sha256)
         return found

@@ -35,6 +35,7 @@ class EngineConfig:
     nice: int = 5
     hub_endpoint: str | None = None
     hub_token: str | None = None
+    offline: bool = False  #: the model is in cache_dir already, which may be read-only
     slots: int = 4  #: requests at the same time
     prefixes: int = 4  #: what was read for a scope and is kept for its next request, beside the slots
     kv_cells: int = 0  #: tokens that all slots and prefixes share; 0: the child decides

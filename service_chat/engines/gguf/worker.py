@@ -52,7 +52,8 @@ def serve(channel: Channel, config: EngineConfig) -> None:
     reporter = LoadReporter(channel)
     threads = thread_plan(config.n_threads)
     try:
-        found = ModelStore(config.cache_dir, config.hub_endpoint, config.hub_token).fetch(config.model, reporter)
+        store = ModelStore(config.cache_dir, config.hub_endpoint, config.hub_token, offline=config.offline)
+        found = store.fetch(config.model, reporter)
         from service_chat.engines.gguf.opening import model_info, open_engine
 
         engine = open_engine(found.path, config, threads, reporter)

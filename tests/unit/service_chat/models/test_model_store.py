@@ -60,6 +60,37 @@ def test_what_is_there_is_neither_fetched_nor_hashed_again(store: ModelStore) ->
     assert again.phases == []
 
 
+def test_offline_takes_what_is_there_and_writes_nothing(store: ModelStore, tmp_path: Path) -> None:
+    with FileServer(CONTENT).serving() as server:
+        model = ModelFile(WebFile(server.url), DIGEST)
+        path = store.fetch(model, Reports()).path
+        (path.parent / ".lock").unlink()
+        before = sorted((tmp_path / "models").rglob("*"))
+        found = ModelStore(tmp_path / "models", offline=True).fetch(model, Reports())
+    assert (found.path, found.sha256) == (path, DIGEST)
+    assert sorted((tmp_path / "models").rglob("*")) == before
+    assert len(server.asked) == 1
+
+
+def test_offline_fetches_nothing_and_says_where_it_looked(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    with FileServer(CONTENT).serving() as server, pytest.raises(DependencyFailed, match="HF_HUB_OFFLINE") as failed:
+        ModelStore(folder, offline=True).fetch(ModelFile(WebFile(server.url), DIGEST), Reports())
+    assert failed.value.details["reason"] == "no_file"
+    assert str(folder) in failed.value.message
+    assert server.asked == []
+    assert not folder.exists()
+
+
+def test_offline_a_wrong_file_is_refused_and_stays(store: ModelStore, tmp_path: Path) -> None:
+    with FileServer(CONTENT).serving() as server:
+        path = store.fetch(ModelFile(WebFile(server.url), DIGEST), Reports()).path
+        with pytest.raises(DependencyFailed) as failed:
+            ModelStore(tmp_path / "models", offline=True).fetch(ModelFile(WebFile(server.url), "0" * 64), Reports())
+    assert failed.value.details["reason"] == "checksum"
+    assert path.is_file()
+
+
 def test_a_file_that_was_changed_on_disk_is_fetched_again(store: ModelStore) -> None:
     with FileServer(CONTENT).serving() as server:
         model = ModelFile(WebFile(server.url), DIGEST)
