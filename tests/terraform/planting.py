@@ -6,6 +6,7 @@ A copy of the whole tree is made once; each mistake is put into it and taken out
 with stand-ins for the providers where no registry can be reached (`make tf-planted` sets it).
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
@@ -45,14 +47,27 @@ class Tree:
 
     def tested(self, place: str, *mistakes: Mistake) -> Tested:
         """`terraform test` with these mistakes; `place` is a module's or root's folder below infra/terraform."""
-        if place not in self._initialised:
-            done = self._terraform(place, "init", "-backend=false", "-input=false")
-            assert done.passed, done.said
-            self._initialised.add(place)
+        self._initialise(place)
         with ExitStack() as planted:
             for mistake in mistakes:
                 planted.enter_context(self._planted(mistake))
             return self._terraform(place, "test")
+
+    def _initialise(self, place: str) -> None:
+        if place not in self._initialised:
+            done = self._terraform(place, "init", "-backend=false", "-input=false")
+            assert done.passed, done.said
+            self._initialised.add(place)
+
+    def planned(self, place: str, **variables: str) -> Iterator[dict[str, Any]]:
+        """The resources that a plan with these variables would make, as `terraform show -json` tells them."""
+        self._initialise(place)
+        chosen = [f"-var={name}={value}" for name, value in variables.items()]
+        for step in (["plan", "-input=false", "-refresh=false", "-out=plan", *chosen], ["show", "-json", "plan"]):
+            done = self._terraform(place, *step)
+            assert done.passed, done.said
+        shown = done.said[done.said.index("{") : done.said.rindex("}") + 1]
+        yield from json.loads(shown)["planned_values"]["root_module"]["resources"]
 
     @contextmanager
     def _planted(self, mistake: Mistake) -> Iterator[None]:
