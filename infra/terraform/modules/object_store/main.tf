@@ -1,10 +1,10 @@
 # The bucket that claims point into: bundles, inputs and results. Private, encrypted, over TLS only, and what is
 # overwritten or removed can be had back for a while.
 
-# checkov:skip=CKV_AWS_144:One region by design: a copy in another one is a question of where patients' data may lie
-# checkov:skip=CKV2_AWS_62:Nobody listens: Kafka tells of new objects, in claims
-# checkov:skip=CKV_AWS_18:CloudTrail's data events say who read what; a log bucket here would need one of its own
 resource "aws_s3_bucket" "this" {
+  # checkov:skip=CKV_AWS_144:One region by design: a copy in another one is a question of where patients' data may lie
+  # checkov:skip=CKV2_AWS_62:Nobody listens: Kafka tells of new objects, in claims
+  # checkov:skip=CKV_AWS_18:CloudTrail's data events say who read what; a log bucket here would need one of its own
   bucket        = var.bucket
   force_destroy = var.force_destroy
 }

@@ -1,15 +1,8 @@
 # What pods may do in AWS. Only these three may anything: the chat service keeps its records in the cluster, and KEDA
 # reads lag from Kafka and figures from Prometheus, so neither has a role. The EBS driver's stands beside its add-on.
 
-module "inference_identity" {
-  source = "../../../modules/pod_identity"
-
-  name            = "${var.name}-inference"
-  description     = "The forecast service of ${var.name}: objects that claims name, and the results it writes"
-  cluster_name    = module.eks.cluster_name
-  service_account = { namespace = var.namespace, name = "inference" }
-
-  statements = [
+locals {
+  inference_statements = [
     {
       Sid      = "Objects"
       Effect   = "Allow"
@@ -30,6 +23,17 @@ module "inference_identity" {
       Condition = { StringEquals = { "kms:ViaService" = "s3.${var.region}.amazonaws.com" } }
     },
   ]
+}
+
+module "inference_identity" {
+  source = "../../../modules/pod_identity"
+
+  name            = "${var.name}-inference"
+  description     = "The forecast service of ${var.name}: objects that claims name, and the results it writes"
+  cluster_name    = module.eks.cluster_name
+  service_account = { namespace = var.namespace, name = "inference" }
+
+  statements = local.inference_statements
 }
 
 module "balancer_identity" {

@@ -6,6 +6,7 @@ locals {
   tags = merge({ Project = "sluice", Environment = "demo", Cluster = var.name, ManagedBy = "terraform" }, var.tags)
 
   llm_zone = coalesce(var.llm_zone, var.availability_zones[0])
+  bucket   = coalesce(var.bucket, "${var.name}-${data.aws_caller_identity.current.account_id}-${var.region}")
 
   # A broker in the cluster keeps its log on a disk that can not leave its zone. Nodes in one zone can always take it up
   # again; spread over zones, a replaced node may stand in another one and the broker waits forever.
@@ -74,7 +75,7 @@ module "eks" {
 module "object_store" {
   source = "../../../modules/object_store"
 
-  bucket        = coalesce(var.bucket, "${var.name}-${data.aws_caller_identity.current.account_id}-${var.region}")
+  bucket        = local.bucket
   kms_key_arn   = aws_kms_key.this.arn
   force_destroy = var.force_destroy
 }
