@@ -33,8 +33,10 @@ MANIFESTS ?= build/manifests.yaml
         bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-render docs tools up down logs \
         images images-accept changelog clean
 
+##@ Here
 help: ## List what can be done here
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' \
+	  $(MAKEFILE_LIST)
 
 setup: ## Make the environment: Python packages and the chat model's engine (quick when nothing changed)
 	@scripts/setup.sh
@@ -48,6 +50,7 @@ run-chat: setup ## Run the chat service on 127.0.0.1:8002
 run-inference: setup ## Run the forecast service on 127.0.0.1:8000
 	@$(PY) -m inference_container serve
 
+##@ Checks and tests
 check: lint types ## The quick round: format, lint, import contracts, types, unit and contract tests
 	@printf '\n== unit and contract tests\n'
 	@$(PYTEST) tests/unit tests/contract
@@ -97,6 +100,7 @@ tf-render: setup ## Plan 30-apps and write what it would create as manifests (MA
 k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
 	@KUBE="$(KUBE)" TERRAFORM="$(or $(TF_STAND_INS),$(TERRAFORM))" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes
 
+##@ Load, speed, judgement
 load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)
 	@$(PY) -m scripts.load $(if $(PROFILE),--profile $(PROFILE)) $(if $(TARGET),--target $(TARGET)) \
 	  $(if $(CHAT_TARGET),--chat $(CHAT_TARGET)) $(LOAD_ARGS)
@@ -116,6 +120,7 @@ bench-claims: setup ## Measure claims per second, beside the naive loop and besi
 eval: setup ## Judge the triage by vignettes: under- and over-triage, recall; fails when a bound breaks (EVAL_ARGS)
 	@$(PY) -m scripts.evaluation $(EVAL_ARGS)
 
+##@ Documents and tools
 docs: setup ## Write docs/configuration.md, docs/metrics.md and Grafana's dashboards from the code
 	@$(PY) -m scripts.configuration_page
 	@$(PY) -m scripts.metrics_page
@@ -124,6 +129,7 @@ docs: setup ## Write docs/configuration.md, docs/metrics.md and Grafana's dashbo
 tools: ## Make .venv-tools: checkov, hadolint, compose schema, towncrier (part of setup)
 	@scripts/setup.sh tools
 
+##@ Containers
 up: ## Start the whole street in containers: services, Kafka, store (STAGING=1; COMPOSE_PROFILES=obs,load-ui)
 	@scripts/compose.sh up
 
@@ -141,9 +147,12 @@ images: tools ## Lint the Dockerfiles and the compose files
 images-accept: setup ## Build both images, run them as user 10001, ask them, look what they wrote (IMAGE_BUILDER, as root)
 	@IMAGE_BUILDER="$(IMAGE_BUILDER)" $(PY) -m scripts.images_accept
 
+##@ Housekeeping
 changelog: tools ## Write CHANGELOG.md from changelog.d/ (VERSION=x.y.z)
 	@.venv-tools/bin/towncrier build --config changelog.d/towncrier.toml --dir . --version "$(VERSION)"
 
 clean: ## Remove environments and caches of this checkout (the built engine stays in the user's cache)
 	@rm -rf .venv .venv-tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+include infra/cloud.mk
