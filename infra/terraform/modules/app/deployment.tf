@@ -147,6 +147,7 @@ resource "kubernetes_deployment_v1" "this" {
             volume_mount {
               name       = "model-cache"
               mount_path = init_container.value.path
+              read_only  = false
               sub_path   = local.has_claim ? "models" : null
             }
             dynamic "volume_mount" {
@@ -154,6 +155,7 @@ resource "kubernetes_deployment_v1" "this" {
               content {
                 name       = volume_mount.value
                 mount_path = volume_mount.key
+                read_only  = false
               }
             }
           }
@@ -243,6 +245,7 @@ resource "kubernetes_deployment_v1" "this" {
             content {
               name       = volume_mount.value
               mount_path = volume_mount.key
+              read_only  = false
             }
           }
           dynamic "volume_mount" {
@@ -260,6 +263,7 @@ resource "kubernetes_deployment_v1" "this" {
               name       = "model-cache"
               mount_path = volume_mount.value
               sub_path   = "state"
+              read_only  = false
             }
           }
           dynamic "volume_mount" {

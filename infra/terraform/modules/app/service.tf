@@ -59,7 +59,7 @@ resource "kubernetes_service_v1" "this" {
     name        = local.service
     namespace   = var.namespace
     labels      = local.labels
-    annotations = lookup({ classic = local.classic_annotations, nlb = local.nlb_annotations }, local.mode, null)
+    annotations = lookup({ classic = local.classic_annotations, nlb = local.nlb_annotations }, local.mode, {})
   }
 
   # `make k8s-get-urls` waits for the balancer, with a deadline of its own.
