@@ -24,7 +24,7 @@ run "every_rule_and_every_dashboard" {
   }
 
   assert {
-    condition     = alltrue([for each in kubernetes_config_map_v1.dashboard : each.metadata[0].labels["grafana_dashboard"] == "1"])
+    condition     = alltrue([for each in kubernetes_config_map_v1.dashboard : lookup(each.metadata[0].labels, "grafana_dashboard", "") == "1"])
     error_message = "Without the label Grafana's sidecar does not see a dashboard."
   }
 

@@ -26,7 +26,7 @@ run "the_command_of_compose" {
   }
 
   assert {
-    condition     = kubernetes_job_v1.this.spec[0].template[0].metadata[0].labels["sluice/kafka-client"] == "true"
+    condition     = kubernetes_job_v1.this.spec[0].template[0].metadata[0].labels == tomap({ "app.kubernetes.io/component" = "job", "app.kubernetes.io/name" = "topics", "sluice/kafka-client" = "true" })
     error_message = "Without the label the broker does not let it in."
   }
 
