@@ -9,6 +9,7 @@ from serving.admission import BoundedQueue
 from serving.clock import SystemClock
 from serving.deadline import Deadline
 from serving.errors import DeadlineExceeded, Draining, QueueFull, SluiceError, WorkFailed
+from serving.pace import Shedding
 from serving.ticket import Ticket
 from tests.fakes.clock import ManualClock
 
@@ -163,6 +164,36 @@ async def test_an_old_pace_is_nothing_to_refuse_on() -> None:
 def test_a_lane_without_places_is_refused(capacity: int) -> None:
     with pytest.raises(ValueError, match="at least one"):
         Lane(capacity, ManualClock())
+
+
+@pytest.mark.parametrize("each_s", [0.0005, 0.002, 0.005, 0.008])
+async def test_under_overload_slow_work_is_done_long_before_its_deadline(each_s: float) -> None:
+    """Twice as much comes as one worker can do, in batches of 32; everybody waits a second at most."""
+    clock = ManualClock()
+    lane = Lane(512, clock, shedding=Shedding(clock), until_done=True)
+    took: list[float] = []
+    late, free_at, batch = 0, 0.0, list[Ticket[int, str]]()
+    for number in range(int(10 / (each_s / 2))):
+        clock.turn(each_s / 2)
+        now = clock.monotonic()
+        if number * each_s / 2 > 3:  # until then it learns its pace, and that it is pressed
+            late += sum(ticket.deadline.at <= now for ticket in (*lane._waiting, *batch))
+        for ticket in [each for each in (*lane._waiting, *batch) if each.deadline.at <= now]:
+            ticket.fail(DeadlineExceeded())
+        if now >= free_at:
+            for ticket in batch:
+                if ticket.settle("done"):
+                    took.append(now - ticket.admitted_at)
+            batch = lane.take_now(32)
+            free_at = now + each_s * len(batch)
+        if lane.has_room(0, 1.0):
+            lane.try_admit(number, Deadline.after(1.0, clock))
+    assert late == 0
+    took = sorted(took[len(took) // 3 :])
+    assert took[int(0.95 * len(took))] < 0.75
+    assert len(took) * each_s > 0.95 * 10 * 2 / 3  # and the worker was busy all the time
+    for ticket in (*lane._waiting, *batch):
+        ticket.settle("done")
 
 
 class LaneMachine(RuleBasedStateMachine):

@@ -94,14 +94,15 @@ async def test_a_collector_that_hangs_holds_up_neither_a_request_nor_the_end() -
     with collecting() as collector:
         collector.hanging.set()
         async with exporter(collector.address, flush_s=0.3, most_waiting=16):
-            slowest = 0.0
+            took = []
             for _ in range(500):
                 begun = time.monotonic()
                 serve()
-                slowest = max(slowest, time.monotonic() - begun)
+                took.append(time.monotonic() - begun)
             closing = time.monotonic()
         assert time.monotonic() - closing < 2.0
-        assert slowest < 0.2
+        # From the seventeenth on there is no room. Some may fall on a moment in which the machine does something else.
+        assert sorted(took)[-10] < 0.1
 
 
 async def test_the_end_waits_for_a_collector_that_is_slow_and_there() -> None:

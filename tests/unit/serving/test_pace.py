@@ -42,3 +42,20 @@ def test_a_full_lane_gets_as_short_as_its_wait_may_be_and_long_again_when_calm()
 def test_a_slow_lane_keeps_a_few_places_whatever_the_wait() -> None:
     shedding = Shedding(ManualClock(), at_least=16)
     assert shedding.limit(512, 512, 5.0) == 16
+
+
+def test_work_too_slow_to_ever_fill_the_lane_presses_it_by_those_who_come_too_late() -> None:
+    shedding = Shedding(ManualClock(), in_a_row=3)
+    for _ in range(3):
+        assert shedding.limit(100, 512, 0.005) == 512
+        shedding.too_late()
+    assert shedding.limit(100, 512, 0.005) == 48
+
+
+def test_one_caller_in_a_hurry_among_others_that_are_not_shortens_nothing() -> None:
+    shedding = Shedding(ManualClock(), in_a_row=3)
+    for _ in range(20):
+        shedding.too_late()
+        shedding.too_late()
+        shedding.admitted()
+    assert shedding.limit(100, 512, 0.005) == 512

@@ -242,7 +242,7 @@ def test_it_ends_while_it_waits_for_a_broker(start: Callable[..., Process]) -> N
     wait(lambda: broker.asked >= 2)
     begun = time.monotonic()
     one.end()
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5
 
 
 def test_its_threads_do_not_keep_a_process_alive(start: Callable[[], Process]) -> None:

@@ -58,10 +58,10 @@ async def test_every_request_has_a_trace_of_its_own_though_its_head_is_the_same(
 
 async def test_the_deadline_of_a_known_head_begins_with_each_request() -> None:
     async with street() as s:
-        wire, raw = await s.wire(), request(headers={"X-Deadline-Ms": "150"})
+        wire, raw = await s.wire(), request(headers={"X-Deadline-Ms": "600"})
         wire.send(raw)
         assert (await wire.answer()).status == 200
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.65)
         wire.send(raw)
         assert (await wire.answer()).status == 200
         await s.fill(0)

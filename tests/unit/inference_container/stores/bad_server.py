@@ -4,7 +4,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from inference_container.stores.address import S3Address
 
@@ -20,16 +20,22 @@ class BadServer:
 
     @property
     def address(self) -> S3Address:
+        """As of a server that answers; a busy machine may take its time."""
         return S3Address(
             f"127.0.0.1:{self.port}",
             "key",
             "secret-key",
             secure=False,
-            connect_timeout_s=1,
-            read_timeout_s=0.3,
-            whole_timeout_s=0.5,
+            connect_timeout_s=5,
+            read_timeout_s=5,
+            whole_timeout_s=10,
             attempts=3,
         )
+
+    @property
+    def impatient(self) -> S3Address:
+        """For a test that waits for the end of its patience."""
+        return replace(self.address, read_timeout_s=0.6, whole_timeout_s=1.0)
 
 
 @contextmanager

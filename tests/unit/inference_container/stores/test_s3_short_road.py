@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,13 +45,13 @@ def short(server: BadServer) -> list[bool]:
 
 
 @contextmanager
-def opened(behaviour: Behaviour) -> Iterator[tuple[S3Store, BadServer, ManualClock]]:
+def opened(behaviour: Behaviour, impatient: bool = False) -> Iterator[tuple[S3Store, BadServer, ManualClock]]:
     """A store that has been answered once, by the client."""
     clock = ManualClock()
     with answering(
         lambda connection, at: connection.sendall(plain()) if not at else behaviour(connection, at)
     ) as server:
-        store = S3Store(server.address, PLACES, clock)
+        store = S3Store(server.impatient if impatient else server.address, PLACES, clock)
         assert store.get("data", "k", 10**6)[1] == CONTENT
         assert short(server) == [False]
         yield store, server, clock
@@ -117,18 +118,19 @@ def test_what_is_not_plain_is_asked_for_again_by_the_client(odd: bytes) -> None:
 
 
 def test_what_comes_behind_an_answer_is_no_answer_to_the_next_question() -> None:
-    other = plain(b"of another", ETag="")
+    other, said = plain(b"of another", ETag=""), threading.Event()
 
     def says_too_much(connection: socket.socket, at: int) -> None:
         connection.sendall(plain())
         if at == 1:
             time.sleep(0.05)  # not together with it, so that it lies in the socket
             connection.sendall(other)
+            said.set()
             time.sleep(0.2)
 
     with opened(says_too_much) as (store, server, _):
         assert store.get("data", "k", 10**6)[1] == CONTENT
-        time.sleep(0.1)
+        assert said.wait(10)
         assert store.get("data", "k", 10**6)[1] == CONTENT
         assert short(server) == [False, True, True]
 
@@ -157,12 +159,18 @@ def test_more_than_the_caller_takes_is_refused_with_its_size() -> None:
 
 
 def test_a_server_that_falls_silent_is_not_waited_for_twice_and_the_road_is_shut_for_a_moment() -> None:
-    with opened(lambda connection, at: time.sleep(0.6) if at == 1 else connection.sendall(plain())) as opening:
-        store, server, clock = opening
-        begun = time.monotonic()
+    over = threading.Event()
+
+    def falls_silent(connection: socket.socket, at: int) -> None:
+        if at == 1:
+            over.wait(20)
+        else:
+            connection.sendall(plain())
+
+    with opened(falls_silent, impatient=True) as (store, server, clock):
         with pytest.raises(StoreUnavailable):
             store.get("data", "k", 10**6)
-        assert time.monotonic() - begun < 0.6
+        over.set()
         assert store.get("data", "k", 10**6)[1] == CONTENT
         clock.turn(2)
         assert store.get("data", "k", 10**6)[1] == CONTENT

@@ -254,7 +254,7 @@ def test_a_hub_that_does_not_answer_is_given_up_in_time(tmp_path: Path, monkeypa
         with pytest.raises(DependencyFailed) as failed:
             store.fetch(ModelFile(HubFile("owner/name", "m.gguf")), Reports())
     assert failed.value.details["reason"] == "no_hub"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8
 
 
 def test_a_name_server_that_hangs_is_given_up_in_time_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +270,7 @@ def test_a_name_server_that_hangs_is_given_up_in_time_too(tmp_path: Path, monkey
     with pytest.raises(DependencyFailed) as failed:
         ModelStore(tmp_path, hub_endpoint="http://hub.invalid").fetch(ModelFile(HubFile("o/n", "m.gguf")), Reports())
     assert failed.value.details["reason"] == "no_hub"
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 8
     let_go.set()
 
 

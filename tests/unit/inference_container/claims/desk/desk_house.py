@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -219,15 +220,17 @@ class House:
         return Refused(delivery, message, None, Why("not_json", "The message is not JSON."), 0, kind)
 
     async def until(self, check: Callable[[], bool], turns: int = 2000, step_s: float = 0.0) -> None:
-        """Lets others run until `check` holds, and time pass by `step_s` each time round that no thread reads: they
-        take their time, and a slow machine must not make it the clock's."""
-        for _ in range(turns):
-            if check():
-                return
-            if step_s and not self.desk.statistics().reading:
-                self.clock.turn(step_s)
+        """Lets others run until `check` holds, and time pass by `step_s` with each turn. A turn in which a thread reads
+        is none: they take their time, and a slow machine must not make it the clock's."""
+        end = time.monotonic() + 20
+        while not check():
+            assert turns, "it did not come about"
+            assert time.monotonic() < end, "it did not come about in time"
+            if not self.desk.statistics().reading:
+                turns -= 1
+                if step_s:
+                    self.clock.turn(step_s)
             await asyncio.sleep(0.0005)
-        raise AssertionError("it did not come about")
 
     async def all_ended(self, items: Iterable[object], step_s: float = 0.0) -> None:
         count = len(list(items))

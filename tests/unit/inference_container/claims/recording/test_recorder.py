@@ -85,7 +85,7 @@ async def test_partitions_and_hours_never_share_an_object(store: LogStore) -> No
 
 async def test_a_message_is_sent_only_after_its_row_is_stored_and_waited_for(store: LogStore) -> None:
     producer, gate = LateProducer(), threading.Event()
-    store.before_put = lambda key: assert_(gate.wait(5))
+    store.before_put = lambda key: assert_(gate.wait(30))
     async with recorder(producer, (store, BUCKET)) as room:
         recorded = asyncio.create_task(room.record(entry()))
         await asyncio.sleep(0.05)
@@ -96,20 +96,20 @@ async def test_a_message_is_sent_only_after_its_row_is_stored_and_waited_for(sto
         assert await asyncio.to_thread(store.sources) == ["inference-data-3-7"]
         assert not recorded.done()
         await asyncio.to_thread(producer.acknowledge)
-        await asyncio.wait_for(recorded, 5)
+        await asyncio.wait_for(recorded, 20)
 
 
 async def test_without_a_log_there_are_messages_alone_and_no_row_has_to_wait() -> None:
     producer = LateProducer(taken)
     async with recorder(producer, None, gather_s=60) as room:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await all_of(room, [entry(7), row_only(8)]) == [None, None]
     ((topic, value, key, _),) = producer.sent
     assert (topic, key, orjson.loads(value or b"")["log_object_key"]) == (RESULTS, b"inference-data-3-7", None)
 
 
 async def test_a_full_part_waits_for_no_more_rows(store: LogStore) -> None:
-    async with recorder(LateProducer(taken), (store, BUCKET), gather_s=60, most_rows=3) as room, asyncio.timeout(5):
+    async with recorder(LateProducer(taken), (store, BUCKET), gather_s=60, most_rows=3) as room, asyncio.timeout(20):
         await all_of(room, [entry(offset) for offset in range(6)])
     assert [key.rpartition("/")[2][:25] for key in store.keys] == [
         *("000000000000-000000000002", "000000000003-000000000005")
@@ -123,7 +123,7 @@ async def test_rows_wait_for_company_until_there_is_none_on_its_way(store: LogSt
         gather_s=60,
         coming=lambda: coming,
     )
-    async with room, asyncio.timeout(5):
+    async with room, asyncio.timeout(20):
         waits = [asyncio.create_task(room.record(entry(offset))) for offset in (7, 8)]
         await asyncio.sleep(0.05)
         assert store.keys == [], "one more is on its way"
@@ -138,10 +138,10 @@ async def test_rows_wait_for_company_until_there_is_none_on_its_way(store: LogSt
 async def test_a_crowd_waits_for_no_more_and_who_comes_next_waits_again(store: LogStore) -> None:
     room = LogRecorder(
         *(LateProducer(taken), (store, BUCKET), ClaimMetrics(Metrics()), SystemClock()),
-        gather_s=0.4,
+        gather_s=1.0,
         crowd=4,
     )
-    async with room, asyncio.timeout(5):
+    async with room, asyncio.timeout(20):
         await all_of(room, [entry(7), entry(8), entry(7, OTHER), entry(8, OTHER)])
         assert len(store.keys) == 2
         waits = [asyncio.create_task(room.record(entry(offset))) for offset in (9, 10)]
@@ -216,44 +216,49 @@ async def test_a_deadline_that_passes_during_the_put_is_seen_before_the_message_
 
 async def test_a_put_that_hangs_holds_up_no_other_partition(store: LogStore) -> None:
     gate = threading.Event()
-    store.before_put = lambda key: assert_(gate.wait(5)) if "p=03" in key else None
+    store.before_put = lambda key: assert_(gate.wait(30)) if "p=03" in key else None
     async with recorder(LateProducer(taken), (store, BUCKET)) as room:
         slow = asyncio.create_task(room.record(entry(7)))
         await asyncio.sleep(0.02)
         behind = asyncio.create_task(room.record(entry(8)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             for offset in range(20):
                 await room.record(entry(offset, OTHER))
         assert not slow.done()
         assert not behind.done()
         gate.set()
-        await asyncio.wait_for(asyncio.gather(slow, behind), 5)
+        await asyncio.wait_for(asyncio.gather(slow, behind), 20)
 
 
 async def test_rows_that_come_during_a_put_are_the_next_part_together(store: LogStore) -> None:
-    gate = threading.Event()
-    store.before_put = lambda key: assert_(gate.wait(5))
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait(key: str) -> None:
+        begun.set()
+        assert gate.wait(30)
+
+    store.before_put = wait
     async with recorder(LateProducer(taken), (store, BUCKET), gather_s=0.0) as room:
         waits = [asyncio.create_task(room.record(entry(0)))]
-        await asyncio.sleep(0.05)
+        await until(begun.is_set)
         for offset in range(1, 30):
             waits.append(asyncio.create_task(room.record(entry(offset))))
             await asyncio.sleep(0.001)
         gate.set()
-        await asyncio.wait_for(asyncio.gather(*waits), 5)
+        await asyncio.wait_for(asyncio.gather(*waits), 20)
     assert len(store.keys) == 2
 
 
 async def test_who_gives_up_waiting_does_not_take_back_the_row(store: LogStore) -> None:
     gate = threading.Event()
-    store.before_put = lambda key: assert_(gate.wait(5))
+    store.before_put = lambda key: assert_(gate.wait(30))
     producer = LateProducer(taken)
     async with recorder(producer, (store, BUCKET)) as room:
         waits = [asyncio.create_task(room.record(entry(offset))) for offset in (7, 8)]
         await asyncio.sleep(0.05)
         waits[0].cancel()
         gate.set()
-        await asyncio.wait_for(waits[1], 5)
+        await asyncio.wait_for(waits[1], 20)
         with suppress(asyncio.CancelledError):
             await waits[0]
     assert await asyncio.to_thread(store.sources) == ["inference-data-3-7", "inference-data-3-8"]
@@ -262,7 +267,7 @@ async def test_who_gives_up_waiting_does_not_take_back_the_row(store: LogStore) 
 
 async def test_leaving_writes_what_has_not_been_gathered_yet(store: LogStore) -> None:
     room = recorder(LateProducer(taken), (store, BUCKET), gather_s=60)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         async with room:
             waits = [asyncio.create_task(room.record(entry(offset))) for offset in (7, 8)]
             await asyncio.sleep(0.01)
@@ -274,9 +279,9 @@ async def test_leaving_writes_what_has_not_been_gathered_yet(store: LogStore) ->
 
 async def test_leaving_waits_no_longer_than_the_grace(store: LogStore) -> None:
     gate = threading.Event()
-    store.before_put = lambda key: assert_(gate.wait(5))
+    store.before_put = lambda key: assert_(gate.wait(30))
     room = recorder(LateProducer(taken), (store, BUCKET), grace_s=0.05)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         async with room:
             waits = [asyncio.create_task(room.record(entry(offset))) for offset in (7, 8)]
             await asyncio.sleep(0.02)
@@ -296,7 +301,7 @@ async def test_who_finds_no_place_waits_for_one(store: LogStore) -> None:
         await asyncio.to_thread(producer.acknowledge)
         await until(lambda: len(producer.sent) == 3)
         await asyncio.to_thread(producer.acknowledge)
-        await asyncio.wait_for(asyncio.gather(*waits), 5)
+        await asyncio.wait_for(asyncio.gather(*waits), 20)
 
 
 async def test_a_broker_that_holds_up_a_message_is_not_asked_for_each_of_the_rest() -> None:

@@ -1,7 +1,6 @@
 """Many requests in one engine: whatever happens between them, each gets what it gets alone, and nothing is left."""
 
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
@@ -198,11 +197,11 @@ def test_a_cancel_from_another_thread_breaks_a_step_off_that_is_for_nobody_else(
     with opened(talker, replace(SMALL, n_ctx=480, chunk_quiet=400)) as engine:
         engine.submit(1, (ChatMessage("user", "word " * 80),), GREEDY)
         decode = LlamaContext.decode
-        begun = threading.Event()
+        begun, spoken = threading.Event(), threading.Event()
 
         def slowly(context: LlamaContext) -> None:
             begun.set()
-            time.sleep(0.05)  # the other thread speaks now
+            assert spoken.wait(10)
             decode(context)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -211,6 +210,7 @@ def test_a_cancel_from_another_thread_breaks_a_step_off_that_is_for_nobody_else(
             def speak() -> None:
                 begun.wait()
                 engine.give_up(1)
+                spoken.set()
 
             other = threading.Thread(target=speak)
             other.start()
