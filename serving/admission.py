@@ -27,8 +27,15 @@ class BoundedQueue(Generic[I, R]):
     """One lane. Lives on the event loop; no method but `admit`, `take` and `drained` ever waits."""
 
     def __init__(
-        self, capacity: int, clock: Clock, *, max_bytes: int | None = None, shedding: Shedding | None = None
+        self,
+        capacity: int,
+        clock: Clock,
+        *,
+        max_bytes: int | None = None,
+        shedding: Shedding | None = None,
+        until_done: bool = False,
     ) -> None:
+        """`until_done`: deadlines are for the end of the work and not for its beginning, so what runs is ahead too."""
         if capacity < 1:
             raise ValueError("a lane holds at least one ticket")
         self.capacity = capacity
@@ -49,7 +56,7 @@ class BoundedQueue(Generic[I, R]):
         self._freed = asyncio.Event()
         self._alarms: Alarms[Ticket[I, R]] = Alarms(clock)
         self._pace = Pace(clock)
-        self._shedding = shedding
+        self._shedding, self._until_done = shedding, until_done
         self._admitted = self._rejected = self._completed = 0
         self._invalid = self._failed = self._expired = self._abandoned = 0
         self._last_wait = self._total_wait = self._max_wait = 0.0
@@ -67,7 +74,7 @@ class BoundedQueue(Generic[I, R]):
         return self._held_bytes
 
     def has_room(self, size: int = 0, within_s: float | None = None) -> bool:
-        """Whether a ticket of `size` bytes would be admitted now. Looks only; `check_room` counts.
+        """Whether a ticket of `size` bytes would be admitted now. `check_room` counts those that are not.
 
         `within_s` is how long its caller waits: a place whose turn comes later than that is none.
         """
@@ -76,7 +83,10 @@ class BoundedQueue(Generic[I, R]):
             return False
         if within_s is not None and depth:
             interval = self._pace.recent_s()
-            if interval is not None and depth * interval > within_s:
+            ahead = depth + len(self._running) if self._until_done else depth
+            if interval is not None and ahead * interval > within_s:
+                if self._shedding is not None:
+                    self._shedding.too_late()
                 return False
         if self._shedding is None:
             return depth < self.capacity
@@ -94,6 +104,8 @@ class BoundedQueue(Generic[I, R]):
         """
         self.check_room(size, deadline.remaining())
         self._admitted += 1
+        if self._shedding is not None:
+            self._shedding.admitted()
         ticket = Ticket(item, deadline, self._closer, self._clock.monotonic(), size)
         self._held_bytes += size
         self._waiting[ticket] = None

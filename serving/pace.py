@@ -64,16 +64,33 @@ class Shedding:
     places says nothing about time. So a lane that had to refuse for want of room stays shorter, as long as the wait at
     its end would exceed `wait_s`, until it has been less than half as long for `calm_s`. Those who come in turn and
     never fill it see its whole capacity. (Little's law; Netflix's concurrency limits and CoDel bound time likewise.)
+
+    Slow work never fills it: callers are refused before, whose turn would come after their deadline. A lane that only
+    did that would be as long as its callers are patient, and each answer just in time or just too late. So `in_a_row`
+    such refusals press it as well; one caller in a hurry among others that are not is refused alone.
     """
 
-    def __init__(self, clock: Clock, wait_s: float = 0.020, at_least: int = 48, calm_s: float = 1.0) -> None:
+    def __init__(
+        self, clock: Clock, wait_s: float = 0.020, at_least: int = 48, calm_s: float = 1.0, in_a_row: int = 16
+    ) -> None:
         self._clock = clock
-        self._wait_s, self._at_least, self._calm_s = wait_s, at_least, calm_s
+        self._wait_s, self._at_least, self._calm_s, self._in_a_row = wait_s, at_least, calm_s, in_a_row
+        self._too_late = 0
         self._pressed_at: float | None = None
 
     @property
     def active(self) -> bool:
         return self._pressed_at is not None
+
+    def admitted(self) -> None:
+        """Somebody came in time."""
+        self._too_late = 0
+
+    def too_late(self) -> None:
+        """Somebody's turn would have come too late."""
+        self._too_late += 1
+        if self._too_late >= self._in_a_row:
+            self._pressed_at = self._clock.monotonic()
 
     def limit(self, depth: int, capacity: int, interval_s: float | None) -> int:
         """Places a lane of `depth` offers now; `interval_s` is its pace."""

@@ -34,7 +34,7 @@ def make_lanes(capacity: int, max_bytes: int, clock: Clock) -> Lanes:
 
     Only the callers' lane sheds: a claim waits in its topic, for as long as its own deadline lets it.
     """
-    interactive = ForecastLane(capacity, clock, max_bytes=max_bytes, shedding=Shedding(clock))
+    interactive = ForecastLane(capacity, clock, max_bytes=max_bytes, shedding=Shedding(clock), until_done=True)
     claims = ForecastLane(capacity, clock, max_bytes=max_bytes)
     company = Company(clock, CLAIMS_BESIDE_CALLERS)
     return Lanes(interactive, claims, FairShare((interactive, INTERACTIVE_WEIGHT), (claims, 1.0), company=company))
