@@ -48,8 +48,8 @@ variable "env" {
   default     = {}
 
   validation {
-    condition     = length([for name in keys(var.env) : name if can(regex("(TOKEN|SECRET|PASSWORD|API_KEY|_KEY)$", name))]) == 0
-    error_message = "env becomes a ConfigMap, which is no place for a secret: put it into the Secret that secret_name names."
+    condition     = length([for name in keys(var.env) : name if can(regex("(TOKEN|SECRET|PASSWORD|(API|ACCESS|SECRET|PRIVATE|AUDIT|CHAT|REF)_KEYS?)$", name))]) == 0
+    error_message = "env becomes a ConfigMap, which is no place for a secret: put it into the Secret that `secrets` names."
   }
 }
 

@@ -142,7 +142,7 @@ module "chat_api" {
 
   network = {
     from_anywhere = true
-    to_networks   = [local.https]
+    to_networks   = concat([local.https], var.chat.egress)
   }
 }
 
@@ -188,8 +188,8 @@ module "inference" {
 
   network = {
     from_pods       = [{ "app.kubernetes.io/part-of" = "sluice" }]
-    from_namespaces = [var.prometheus_namespace]
-    to_networks     = concat([local.https, local.identity_agent], local.msk)
+    from_namespaces = concat([var.prometheus_namespace], var.inference.from_namespaces)
+    to_networks     = concat([local.https, local.identity_agent], local.msk, var.inference.egress)
   }
 }
 
@@ -228,7 +228,10 @@ module "inference_claims" {
         lagThreshold             = tostring(var.claims_lag_threshold)
         offsetResetPolicy        = "earliest" # as the consumer begins
         limitToPartitionsWithLag = "true"     # a replica more than those would have nothing to do
-        excludePersistentLag     = "false"
+        # A partition that stands still has lag too: claims that came while nobody consumed. Poison does not stay in one,
+        # it is put aside after CLAIM_MAX_ATTEMPTS.
+        excludePersistentLag = "false"
+        tls                  = local.in_cluster ? "disable" : "enable"
       }
     }]
   }
@@ -238,7 +241,7 @@ module "inference_claims" {
 
   network = {
     from_namespaces = [var.prometheus_namespace]
-    to_networks     = concat([local.https, local.identity_agent], local.msk)
+    to_networks     = concat([local.https, local.identity_agent], local.msk, var.claims.egress)
   }
 
   # Of inference it has the ServiceAccount; and a consumer whose topics are not there has nothing to join.

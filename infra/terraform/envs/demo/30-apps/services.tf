@@ -24,6 +24,7 @@ locals {
     inference_keep_alive_seconds = local.timeouts["inference"].keep_alive
     inference_drain_seconds      = local.timeouts["inference"].drain
     claims_threads               = var.claims.threads
+    claims_request_seconds       = local.timeouts["inference-claims"].request
     claims_drain_seconds         = local.timeouts["inference-claims"].drain
     claims_group                 = var.claims_group
     claims_topic                 = var.claims_topic

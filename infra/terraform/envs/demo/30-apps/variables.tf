@@ -53,7 +53,7 @@ variable "region" {
 # --- the services
 
 variable "chat" {
-  description = "chat-api: resources (requests = limits), threads of llama.cpp, replicas, and further environment variables. Scales when max_replicas is above min_replicas, on chats that wait."
+  description = "chat-api: resources (requests = limits), threads of llama.cpp, replicas, further environment variables, and networks that may be asked beside HTTPS (a record server, a collector of spans). Scales when max_replicas is above min_replicas, on chats that wait."
   type = object({
     cpu                 = optional(string, "3")
     memory              = optional(string, "5Gi")
@@ -64,12 +64,13 @@ variable "chat" {
     request_seconds     = optional(number, 570)
     waiting_per_replica = optional(number, 4)
     env                 = optional(map(string), {})
+    egress              = optional(list(object({ cidr = string, port = number })), [])
   })
   default = {}
 }
 
 variable "inference" {
-  description = "inference: forecasts over HTTP. Scales on how long callers wait in line."
+  description = "inference: forecasts over HTTP. Scales on how long callers wait in line. from_namespaces: who may call from elsewhere in the cluster."
   type = object({
     cpu                 = optional(string, "2")
     cpu_request         = optional(string, "500m")
@@ -82,6 +83,8 @@ variable "inference" {
     request_seconds     = optional(number, 15)
     waiting_per_replica = optional(number, 4)
     env                 = optional(map(string), {})
+    egress              = optional(list(object({ cidr = string, port = number })), [])
+    from_namespaces     = optional(list(string), [])
   })
   default = {}
 }
@@ -99,6 +102,7 @@ variable "claims" {
     max_replicas    = optional(number, 4)
     request_seconds = optional(number, 60)
     env             = optional(map(string), {})
+    egress          = optional(list(object({ cidr = string, port = number })), [])
   })
   default = {}
 }
@@ -162,6 +166,11 @@ variable "load_balancer_idle_seconds" {
   description = "After so many seconds without a byte the balancer closes a connection: above the longest answer, below the server's own."
   type        = number
   default     = 600
+
+  validation {
+    condition     = var.load_balancer_idle_seconds > var.chat.request_seconds && var.load_balancer_idle_seconds <= 3500
+    error_message = "load_balancer_idle_seconds must be above chat.request_seconds, or answers are cut off; and 3500 at the most."
+  }
 }
 
 variable "certificate_arn" {
@@ -246,6 +255,11 @@ variable "claims_lag_threshold" {
   description = "Claims that one replica is expected to work off in 10 s: KEDA asks for lag / threshold replicas. `make load PROFILE=capacity` prints it."
   type        = number
   default     = 200
+
+  validation {
+    condition     = var.claims_lag_threshold >= 1
+    error_message = "claims_lag_threshold is 1 or more."
+  }
 }
 
 variable "keda_polling_seconds" {
