@@ -54,19 +54,13 @@ class Cluster:
         path = f"{self.programs}:{os.environ['PATH']}"
         return {**os.environ, "PATH": path, "KUBECONFIG": str(self.kubeconfig)}
 
-    def kubectl(self, *arguments: str, given: str | None = None, within_s: float = 60) -> str:
+    def kubectl(self, *arguments: str, within_s: float = 60) -> str:
         """What it printed. Without a namespace among the arguments it works in ours.
 
         Raises:
             Refused: it ended with a failure.
         """
-        done = subprocess.run(
-            [str(self.programs / "kubectl"), f"--kubeconfig={self.kubeconfig}", f"--namespace={NAMESPACE}", *arguments],
-            input=given, capture_output=True, text=True, timeout=within_s, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise Refused(done.stderr or done.stdout)
-        return done.stdout
+        return self._ended(f"--namespace={NAMESPACE}", *arguments, within_s=within_s)
 
     def get(self, kind: str, name: str, *arguments: str) -> Manifest:
         found: Manifest = json.loads(self.kubectl("get", kind, name, "--output=json", *arguments))
@@ -79,8 +73,9 @@ class Cluster:
 
     def apply(self, manifests: Iterable[Manifest], *arguments: str) -> str:
         """All in one pass, by the rules that the API server itself checks."""
-        everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
-        return self.kubectl("apply", "--server-side", "--validate=strict", *arguments, "--filename=-", given=everything)
+        # Documents, not one List: kubectl would check a List itself and leave the API out.
+        everything = "\n---\n".join(map(json.dumps, manifests))
+        return self._ended("apply", "--server-side", "--validate=strict", *arguments, "--filename=-", given=everything)
 
     def until(self, check: Callable[[], object], what: str, within_s: float = 30) -> float:
         """Returns once `check` says yes: how many seconds that took. It may be refused meanwhile."""
@@ -99,6 +94,15 @@ class Cluster:
     def give_address(self, name: str, address: str) -> None:
         """What the cloud does for a LoadBalancer service."""
         self._kube("lb", f"{NAMESPACE}/{name}", address, f"--data={self._data}")
+
+    def _ended(self, *arguments: str, given: str | None = None, within_s: float = 60) -> str:
+        done = subprocess.run(
+            [str(self.programs / "kubectl"), f"--kubeconfig={self.kubeconfig}", *arguments],
+            input=given, capture_output=True, text=True, timeout=within_s, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise Refused(done.stderr or done.stdout)
+        return done.stdout
 
     def _kube(self, *arguments: str, within_s: float = 60) -> None:
         subprocess.run([self._tool, *arguments], check=True, timeout=within_s, stdout=subprocess.DEVNULL)

@@ -13,6 +13,8 @@ from tests.acceptance.kubernetes.manifests import of_kind, rendered
 
 #: Of the images of the first deploy; the played kubelet looks at the beginning of a tag alone.
 TAG = "0123abc"
+#: 20-addons makes it with its Prometheus; 30-apps puts rules and dashboards there.
+ADDONS_NAMESPACE = "monitoring"
 #: Two of what may be drained, and a Kafka that survives it. KEDA is in a hurry; in earnest a pause takes no pods away.
 VARIABLES = {
     "image_tag": TAG,
@@ -37,10 +39,12 @@ class Street:
     def deployments(self) -> list[str]:
         return [each["metadata"]["name"] for each in of_kind(self.manifests, "Deployment")]
 
-    def until_ready(self) -> None:
-        for each in of_kind(self.manifests, "Deployment") + of_kind(self.manifests, "StatefulSet"):
-            name = f"{each['kind'].lower()}/{each['metadata']['name']}"
-            self.cluster.kubectl("rollout", "status", name, "--timeout=60s", within_s=70)
+    def until_ready(self, *kinds: str) -> None:
+        """All workloads, or those of these kinds."""
+        for kind in kinds or ("Deployment", "StatefulSet"):
+            for each in of_kind(self.manifests, kind):
+                name = f"{kind.lower()}/{each['metadata']['name']}"
+                self.cluster.kubectl("rollout", "status", name, "--timeout=60s", within_s=70)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +65,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[Manifest]:
 @pytest.fixture(scope="session")
 def street(kube_tool: str, manifests: list[Manifest], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
     with cluster(kube_tool, tmp_path_factory.mktemp("kube")) as started:
+        started.kubectl("create", "namespace", ADDONS_NAMESPACE)
         stands = Street(started, manifests, started.apply(manifests))
         stands.until_ready()
         yield stands

@@ -38,7 +38,8 @@ def rendered(target: Path, **variables: object) -> list[Manifest]:
         command += ["--var", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=_RENDER_TIMEOUT_S, check=False)
     if done.returncode:
-        raise NotRendered(done.stdout + done.stderr)
+        plan, error, why = done.stderr.rpartition("Error:")  # the plan as far as it went stands before it
+        raise NotRendered(error + (why if error else plan))
     return [each for each in yaml.safe_load_all(target.read_text()) if each]
 
 

@@ -59,8 +59,8 @@ def without_limits(workload: Manifest) -> None:
         container["resources"].pop("limits")
 
 
-def with_all_of_the_cluster(workload: Manifest) -> None:
-    containers(workload)[0]["resources"] = {"requests": {"cpu": "64"}, "limits": {"cpu": "64", "memory": "256Gi"}}
+def greedily(workload: Manifest) -> None:
+    containers(workload)[0]["resources"]["limits"]["cpu"] = "64"
 
 
 def with_a_writable_host(workload: Manifest) -> None:
@@ -72,9 +72,9 @@ def with_a_writable_host(workload: Manifest) -> None:
     ("mistake", "said"),
     [
         (as_root, "runAsUser=0"),
-        (without_limits, "must specify limits.cpu"),
-        (with_all_of_the_cluster, "exceeded quota"),
-        (with_a_writable_host, "hostPath volumes"),
+        (without_limits, "must specify limits.cpu|No limit is specified"),
+        (greedily, "maximum cpu usage per Pod is 4, but limit is 64"),
+        (with_a_writable_host, r'volume "host" uses restricted volume type "hostPath"'),
     ],
 )
 def test_the_namespace_refuses_a_pod(
@@ -86,6 +86,17 @@ def test_the_namespace_refuses_a_pod(
         street.cluster.apply([pod_of(planted(workload, mistake), "planted")], "--dry-run=server")
 
 
+def test_the_quota_alone_refuses_a_pod_without_limits(street: Street) -> None:
+    (bounds,) = of_kind(street.manifests, "LimitRange")
+    pod = pod_of(planted(one(street.manifests, "Deployment", "inference"), without_limits), "planted")
+    street.cluster.kubectl("delete", "limitrange", bounds["metadata"]["name"])
+    try:
+        with pytest.raises(Refused, match=r"failed quota: .* must specify limits.cpu"):
+            street.cluster.apply([pod], "--dry-run=server")
+    finally:
+        street.cluster.apply([bounds])
+
+
 def misspelt(workload: Manifest) -> None:
     probe = containers(workload)[0]["livenessProbe"]
     probe["failureTreshold"] = probe.pop("failureThreshold")
@@ -93,5 +104,5 @@ def misspelt(workload: Manifest) -> None:
 
 def test_a_misspelt_field_of_a_probe_is_refused(street: Street) -> None:
     workload = planted(one(street.manifests, "Deployment", "chat-api"), misspelt)
-    with pytest.raises(Refused, match=r"livenessProbe\.failureTreshold"):
+    with pytest.raises(Refused, match=r"(?s)Error from server.*livenessProbe.failureTreshold: field not declared"):
         street.cluster.apply([workload], "--dry-run=server")
