@@ -35,7 +35,7 @@ def ask(service: ServiceProcess) -> httpx.Response:
 def test_the_socket_answers_while_the_model_still_loads(tmp_path: Path) -> None:
     with serve(tmp_path) as service:
         service.until_answering()
-        eventually(lambda: len(descendants(service.process.pid)) == 1, 5)
+        eventually(lambda: len(descendants(service.process.pid)) == 1, 20)
         (worker,) = descendants(service.process.pid)
         os.kill(worker, signal.SIGSTOP)  # it loads within half a second: sooner than these questions are asked
         try:
@@ -151,7 +151,7 @@ def test_callers_that_hang_up_free_their_places(tmp_path: Path) -> None:
             for _ in range(6):
                 with pytest.raises(httpx.ReadTimeout), service.client(0.3) as client:
                     client.post("/predict", json={"data": weather(ROWS)})
-            eventually(lambda: service.get("/queue_stats").json()["qsize"] == 0, 5)
+            eventually(lambda: service.get("/queue_stats").json()["qsize"] == 0, 20)
             assert service.get("/queue_stats").json()["abandoned"] == 6
         finally:
             os.kill(worker, signal.SIGCONT)
@@ -172,7 +172,7 @@ def test_kill_9_of_the_service_leaves_no_worker_behind(tmp_path: Path) -> None:
         workers = descendants(service.process.pid)
         assert len(workers) == 2
         service.stop(signal.SIGKILL)
-        eventually(lambda: not any(alive(pid) for pid in workers), 2)
+        eventually(lambda: not any(alive(pid) for pid in workers), 20)
 
 
 def test_a_full_queue_is_refused_with_a_whole_number_to_wait_and_one_good_request_follows(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_deadline_that_passes_is_a_504(tmp_path: Path) -> None:
         try:
             begun = time.monotonic()
             assert ask(service).status_code == 504
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 10
             assert service.get("/healthz").status_code == 200
         finally:
             os.kill(worker, signal.SIGCONT)
@@ -223,7 +223,7 @@ def test_sigterm_lets_a_running_forecast_finish(tmp_path: Path) -> None:
         answers: list[int] = []
         caller = threading.Thread(target=lambda: answers.append(ask(service).status_code))
         caller.start()
-        eventually(lambda: service.get("/queue_stats").json()["active_jobs"] == 1, 5)
+        eventually(lambda: service.get("/queue_stats").json()["active_jobs"] == 1, 20)
         service.process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         os.kill(worker, signal.SIGCONT)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import httpx
@@ -61,6 +62,10 @@ def sample(service: ServiceProcess, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
 
+def _says_something(body: dict[str, Any], door: str) -> bool:
+    return bool(body["response"] if door == "/triage" else body["choices"][0]["message"])
+
+
 def outlook(service: ServiceProcess) -> dict[str, Any]:
     lane: dict[str, Any] = service.get("/queue").json()["modes"]["gguf"]
     return lane
@@ -79,10 +84,11 @@ async def test_of_a_burst_none_is_lost_and_who_is_refused_hears_it_at_once(
         assert statuses[200] >= 4 + 16  # each slot and each place
         refused = [answer for answer in answers if answer.status == 429]
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-        # 0.05 to 0.09 s on two quiet cores; the rest is for a machine that does other things too.
-        assert sorted(answer.took_s for answer in refused)[len(refused) // 2] < 0.25
-        served = [answer.body for answer in answers if answer.status == 200]
-        assert all(body["response"] if door == "/triage" else body["choices"][0]["message"] for body in served)
+        served = [answer for answer in answers if answer.status == 200]
+        # 0.05 to 0.09 s on two quiet cores. A machine that does other things too is slow with the answers as well.
+        at_once_s = max(0.25, median(answer.took_s for answer in served) / 8)
+        assert median(answer.took_s for answer in refused) < at_once_s
+        assert all(_says_something(answer.body, door) for answer in served)
         eventually(lambda: sample(service, "triage_slots_busy") == 0, 5)
         assert sample(service, "triage_queue_depth") == 0
         assert sample(service, "triage_chats_total") == CALLERS

@@ -284,7 +284,7 @@ def test_a_house_that_loads_with_a_fhir_server_that_fails_keeps_it_too(tmp_path:
             assert h.ask("fever of 39 since zqsinceqz", mrn=STRANGER).status_code == 503
             assert h.ask(ALARM).status_code == 200
             h.call("GET", "/ready")
-            eventually(lambda: bool(h.service.events("audit_opened")), 5)
+            eventually(lambda: bool(h.service.events("audit_opened")), 20)
             assert h.leaks() == []
 
 
