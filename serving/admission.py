@@ -233,12 +233,14 @@ class BoundedQueue(Generic[I, R]):
         """The one place where a ticket settles."""
         stage = ticket.stage
         if stage is Stage.SETTLED:
+            if error is None:  # nobody waits any more, but the work is done now, and says how fast it is
+                self._pace.tick(busy=bool(self._waiting))
             return False
         if stage is Stage.RUNNING:
             self._running.discard(ticket)
             if error is None or isinstance(error, InvalidInput):
                 self._pace.tick(busy=bool(self._waiting))
-            else:
+            elif not isinstance(error, DeadlineExceeded | CallerGone):  # after those two the work goes on
                 self._pace.interrupt()
         else:
             del self._waiting[ticket]

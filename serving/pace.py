@@ -48,7 +48,7 @@ class Pace:
             self._together += 1
 
     def interrupt(self) -> None:
-        """What comes now says nothing about speed: a worker died, a deadline passed."""
+        """What comes now says nothing about speed: a worker died."""
         self._since = None
 
     def recent_s(self) -> float | None:

@@ -139,7 +139,7 @@ class BatchFeed:
         now = self._clock.monotonic()
         end = min(begin + _ANSWERS_A_TURN, len(batch)) if self._eager else len(batch)
         for ticket, reply in zip(batch[begin:end], replies[begin:end], strict=True):
-            if ticket.deadline.at <= now:
+            if ticket.deadline.at <= now and not ticket.settled:
                 ticket.fail(DeadlineExceeded())
             elif isinstance(reply, SluiceError):
                 ticket.fail(reply)

@@ -166,34 +166,36 @@ def test_a_lane_without_places_is_refused(capacity: int) -> None:
         Lane(capacity, ManualClock())
 
 
-@pytest.mark.parametrize("each_s", [0.0005, 0.002, 0.005, 0.008])
-async def test_under_overload_slow_work_is_done_long_before_its_deadline(each_s: float) -> None:
-    """Twice as much comes as one worker can do, in batches of 32; everybody waits a second at most."""
+@pytest.mark.parametrize(
+    ("each_s", "then_s"), [(0.0005, 0.0005), (0.002, 0.002), (0.005, 0.005), (0.008, 0.008), (0.002, 0.009)]
+)
+async def test_under_overload_slow_work_is_done_long_before_its_deadline(each_s: float, then_s: float) -> None:
+    """Twice as much comes as one worker can do, in batches of 32, and everybody waits a second at most.
+
+    What runs when its deadline passes is worked to its end all the same. After 4 s the work may become slower.
+    """
     clock = ManualClock()
     lane = Lane(512, clock, shedding=Shedding(clock), until_done=True)
     took: list[float] = []
-    late, free_at, batch = 0, 0.0, list[Ticket[int, str]]()
-    for number in range(int(10 / (each_s / 2))):
-        clock.turn(each_s / 2)
-        now = clock.monotonic()
-        if number * each_s / 2 > 3:  # until then it learns its pace, and that it is pressed
-            late += sum(ticket.deadline.at <= now for ticket in (*lane._waiting, *batch))
-        for ticket in [each for each in (*lane._waiting, *batch) if each.deadline.at <= now]:
-            ticket.fail(DeadlineExceeded())
+    late, free_at, work_s, batch = 0, 0.0, 0.0, list[Ticket[int, str]]()
+    while (now := clock.monotonic()) < 12:
+        pace_s = each_s if now < 4 else then_s
+        for ticket in [*lane._waiting, *(each for each in batch if not each.settled)]:
+            if ticket.deadline.at <= now:
+                late += now > 8  # until then it learns its pace, and that it is pressed
+                ticket.fail(DeadlineExceeded())
         if now >= free_at:
-            for ticket in batch:
-                if ticket.settle("done"):
-                    took.append(now - ticket.admitted_at)
+            took += [now - ticket.admitted_at for ticket in batch if ticket.settle("done") and now > 8]
             batch = lane.take_now(32)
-            free_at = now + each_s * len(batch)
+            free_at = now + pace_s * len(batch)
+            work_s += pace_s * len(batch) if now > 8 else 0
         if lane.has_room(0, 1.0):
-            lane.try_admit(number, Deadline.after(1.0, clock))
+            lane.try_admit(0, Deadline.after(1.0, clock))
+        clock.turn(pace_s / 2)
     assert late == 0
-    took = sorted(took[len(took) // 3 :])
-    assert took[int(0.95 * len(took))] < 0.75
-    assert len(took) * each_s > 0.95 * 10 * 2 / 3  # and the worker was busy all the time
-    for ticket in (*lane._waiting, *batch):
-        ticket.settle("done")
+    assert sorted(took)[int(0.95 * len(took))] < 0.8
+    assert work_s > 0.95 * 4  # the worker had something to do all the time
+    lane.abandon(WorkFailed())
 
 
 class LaneMachine(RuleBasedStateMachine):
