@@ -27,10 +27,18 @@ TERRAFORM ?= terraform
 TF_STAND_INS ?= $(wildcard ../shared/tools/terraform/terraform-offline)
 PLAN2K8S ?= $(addprefix $(PY) ,$(wildcard ../shared/tools/terraform/plan2k8s.py))
 MANIFESTS ?= build/manifests.yaml
+RENDER = $(PY) -m scripts.terraform_render --terraform "$(or $(TF_STAND_INS),$(TERRAFORM))" --plan2k8s "$(PLAN2K8S)"
+
+# What the manifests are held against: 10-platform's default and the next. And another deployment than the default one:
+# what each of the variables below makes appears in it alone.
+K8S_VERSIONS ?= 1.35 1.36
+OTHER_MANIFESTS := build/manifests-other.yaml
+OTHER := --var lb_mode=alb --var model_cache_mode=ephemeral --var 'chat={max_replicas=3,min_replicas=2,replicas=2}' \
+  --var kafka_nodes=3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
-        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-render docs tools up down logs \
+        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-render tf-manifests-check docs tools up down logs \
         images images-accept changelog clean
 
 ##@ Here
@@ -95,7 +103,14 @@ tf-planted: setup ## Plant the mistakes that its tests are there for, and see th
 	@TERRAFORM="$(TERRAFORM)" $(PYTEST) tests/terraform
 
 tf-render: setup ## Plan 30-apps and write what it would create as manifests (MANIFESTS: the file; TF_VAR_…)
-	@$(PY) -m scripts.terraform_render --terraform "$(or $(TF_STAND_INS),$(TERRAFORM))" --plan2k8s "$(PLAN2K8S)" --out "$(MANIFESTS)"
+	@$(RENDER) --out "$(MANIFESTS)"
+
+tf-manifests-check: tools tf-render ## What 30-apps would create, against Kubernetes' schemas of two versions and checkov
+	@$(RENDER) --out $(OTHER_MANIFESTS) $(OTHER)
+	@for version in $(K8S_VERSIONS); do scripts/stage.sh "manifests for Kubernetes $$version" \
+	  .venv-tools/bin/kubernetes-validate --strict --quiet --no-warn -k $$version "$(MANIFESTS)" $(OTHER_MANIFESTS) || exit; done
+	$(STAGE) "checkov" .venv-tools/bin/checkov --file "$(MANIFESTS)" $(OTHER_MANIFESTS) --framework kubernetes --quiet --compact \
+	  --skip-download --config-file infra/terraform/manifests.checkov.yaml
 
 k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
 	@KUBE="$(KUBE)" TERRAFORM="$(or $(TF_STAND_INS),$(TERRAFORM))" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes

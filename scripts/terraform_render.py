@@ -83,6 +83,8 @@ def tidied(manifest: Any) -> Any:
     for key in _ONE:
         if isinstance(found.get(key), list) and len(found[key]) == 1:
             (found[key],) = found[key]
+    if isinstance(found.get("path"), list):  # an Ingress has many, everybody else's path is a word
+        found["paths"] = found.pop("path")
     if isinstance(mode := found.get("defaultMode"), str):
         found["defaultMode"] = int(mode, 8)
     return found
