@@ -22,15 +22,16 @@ class Pace:
 
     #: Tickets of one batch settle within this time of each other and count as one event with many settlements.
     _TOGETHER_S = 0.001
-    #: How long a measurement is good for refusing on.
+    #: How long a measurement is good for refusing on, at least; one of a batch that took longer, for three of these.
     _LATELY_S = 1.0
+    _GAPS = 3
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._since: float | None = None
         self._together = 0
         self.interval_s: float | None = None  #: None until it is known
-        self._known_at = -math.inf
+        self._good_until = -math.inf
 
     def tick(self, busy: bool) -> None:
         now = self._clock.monotonic()
@@ -38,7 +39,8 @@ class Pace:
             gap = (now - self._since) / self._together
             weight = 0.95**self._together
             self.interval_s = gap if self.interval_s is None else weight * self.interval_s + (1 - weight) * gap
-            self._since, self._known_at = None, now
+            self._good_until = now + max(self._LATELY_S, self._GAPS * (now - self._since))
+            self._since = None
         # With nothing waiting, the time to the next settlement says when work comes, not how fast it is done.
         if not busy:
             self._since = None
@@ -54,7 +56,7 @@ class Pace:
     def recent_s(self) -> float | None:
         """The interval, if it was measured lately: an old one may tell of a worker that was away, or of another model,
         and whoever is refused for it never waits and so never corrects it."""
-        return self.interval_s if self._clock.monotonic() - self._known_at < self._LATELY_S else None
+        return self.interval_s if self._clock.monotonic() < self._good_until else None
 
 
 class Shedding:

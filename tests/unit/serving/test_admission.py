@@ -156,7 +156,7 @@ async def test_an_old_pace_is_nothing_to_refuse_on() -> None:
         running.settle("done")
     with pytest.raises(QueueFull):  # one waits, two seconds each: a quarter of one is not enough
         lane.try_admit(9, Deadline.after(0.25, clock))
-    clock.turn(1.5)
+    clock.turn(6.5)  # three times the gap that it was made from
     lane.try_admit(9, Deadline.after(0.25, clock))
 
 
@@ -164,6 +164,24 @@ async def test_an_old_pace_is_nothing_to_refuse_on() -> None:
 def test_a_lane_without_places_is_refused(capacity: int) -> None:
     with pytest.raises(ValueError, match="at least one"):
         Lane(capacity, ManualClock())
+
+
+async def test_the_pace_of_long_batches_is_known_until_the_next_one() -> None:
+    clock = ManualClock()
+    lane = Lane(64, clock)
+    for _ in range(40):
+        lane.try_admit(0, Deadline.after(60, clock))
+    for _ in range(2):
+        batch = lane.take_now(10)
+        clock.turn(2.0)
+        for ticket in batch:
+            ticket.settle("done")
+    clock.turn(1.9)  # 0.2 s each, and twenty of them wait
+    assert not lane.has_room(0, 3.0)
+    assert lane.has_room(0, 5.0)
+    clock.turn(10.0)  # nothing has come out of it for so long that something else is the matter
+    assert lane.has_room(0, 3.0)
+    lane.abandon(WorkFailed())
 
 
 @pytest.mark.parametrize(
