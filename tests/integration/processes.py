@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.ports import free_port
+
 
 @dataclass
 class ServiceProcess:
@@ -73,9 +75,7 @@ def running(
 
     `output`: a file for what it writes to standard output; it writes nothing there that a test would otherwise need.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     root = Path(__file__).parents[2]
     inherited = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "XDG_CACHE_HOME", "LANG", "TMPDIR")}
     with output.open("wb") if output is not None else nullcontext() as stdout:

@@ -7,8 +7,9 @@ import subprocess
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
+
+from tests.ports import free_port
 
 #: On a machine with much else to do a JVM takes its time.
 _START_TIMEOUT_S = 170
@@ -30,7 +31,7 @@ class KafkaServer:
         self._jars = jars
         self._folder = folder
         protocols = {"PLAINTEXT": "PLAINTEXT", **(listeners or {})}
-        ports = _free_ports(len(protocols) + 1)
+        ports = [free_port() for _ in range(len(protocols) + 1)]
         self._controller_port = ports.pop()
         self._ports = dict(zip(protocols, ports, strict=True))
         self._protocols = protocols
@@ -143,14 +144,6 @@ class KafkaServer:
             "group.min.session.timeout.ms": "1000",
             **self._more,
         }
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def _answers(port: int) -> bool:

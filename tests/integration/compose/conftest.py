@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from tests.compose_file import environment, services
-from tests.integration.object_servers import free_port, versitygw_program
+from tests.integration.object_servers import versitygw_program
 from tests.integration.processes import eventually
 from tests.kafka.fixtures import kafka_jars
+from tests.ports import free_port
 
 __all__ = ["kafka_jars"]
 

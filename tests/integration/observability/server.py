@@ -5,7 +5,6 @@ what an alert asks for stays in proportion.
 """
 
 import re
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import yaml
 
 from tests.integration.processes import eventually
 from tests.observability.promtool import PROMETHEUS, program
+from tests.ports import free_port
 
 SCRAPE_S = 1.0
 #: Five minutes become ten seconds: ten scrapes.
@@ -81,9 +81,7 @@ class Prometheus:
 def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
     """Runs it on loopback, its data below `folder`; `targets`: `host:port` by job."""
     found = program("prometheus")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        here = f"127.0.0.1:{free.getsockname()[1]}"
+    here = f"127.0.0.1:{free_port()}"
     _write_configuration(folder, {**targets, "prometheus": here})
     log = folder / "prometheus.log"
     command = [found, f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={here}"]
