@@ -22,8 +22,10 @@ SEED ?= 1
 CLAIMS ?= 10000
 
 # Terraform; beside this checkout there may be one with stand-ins for the providers, which plans without a cluster, and a
-# program that makes Kubernetes manifests of a plan.
+# program that makes Kubernetes manifests of a plan. TF_MIRROR: a folder that holds the real AWS provider
+# (`terraform providers mirror FOLDER` makes one where a registry is in reach).
 TERRAFORM ?= terraform
+TF_MIRROR ?=
 TF_STAND_INS ?= $(wildcard ../shared/tools/terraform/terraform-offline)
 PLAN2K8S ?= $(addprefix $(PY) ,$(wildcard ../shared/tools/terraform/plan2k8s.py))
 MANIFESTS ?= build/manifests.yaml
@@ -38,7 +40,7 @@ OTHER := --var lb_mode=alb --var model_cache_mode=ephemeral --var 'chat={max_rep
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
-        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-render tf-manifests-check docs tools up down logs \
+        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-aws tf-render tf-manifests-check docs tools up down logs \
         images images-accept changelog clean
 
 ##@ Here
@@ -101,6 +103,14 @@ tf-check: setup ## Every Terraform module and root: formatted, valid, its tests 
 
 tf-planted: setup ## Plant the mistakes that its tests are there for, and see them fail (TERRAFORM)
 	@TERRAFORM="$(TERRAFORM)" $(PYTEST) tests/terraform
+
+tf-aws: setup .venv-moto/.setup-done ## The platform with the real AWS provider, applied to an AWS of this machine (TF_MIRROR: its folder)
+	@$(PY) -m scripts.tf_aws --terraform "$(TERRAFORM)" --mirror "$(TF_MIRROR)"
+
+.venv-moto/.setup-done: scripts/moto.txt
+	@$(PY) -m venv --clear .venv-moto
+	@$(PY) -m uv pip install --quiet --python .venv-moto/bin/python -r $< || .venv-moto/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 tf-render: setup ## Plan 30-apps and write what it would create as manifests (MANIFESTS: the file; TF_VAR_…)
 	@$(RENDER) --out "$(MANIFESTS)"
@@ -167,7 +177,7 @@ changelog: tools ## Write CHANGELOG.md from changelog.d/ (VERSION=x.y.z)
 	@.venv-tools/bin/towncrier build --config changelog.d/towncrier.toml --dir . --version "$(VERSION)"
 
 clean: ## Remove environments and caches of this checkout (the built engine stays in the user's cache)
-	@rm -rf .venv .venv-tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@rm -rf .venv .venv-tools .venv-moto .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 include infra/cloud.mk
