@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# beside NAME COMMAND... -- MAIN...: runs COMMAND beside MAIN, on a core that MAIN leaves free.
+# beside NAME COMMAND... -- MAIN...: runs COMMAND beside MAIN, on what MAIN leaves of the processor.
 # MAIN's words come as they are said; COMMAND's are kept, and shown behind them only when it failed. The status is MAIN's,
 # or COMMAND's when MAIN is fine. `make test` checks types this way: pytest's own summary stays the last thing to read.
 set -uo pipefail
@@ -13,7 +13,7 @@ done
 shift
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
-"${aside[@]}" >"$said" 2>&1 &
+nice -n 10 "${aside[@]}" >"$said" 2>&1 &
 beside=$!
 "$@"
 status=$?

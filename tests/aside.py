@@ -1,8 +1,8 @@
 """`pytest -p tests.aside --aside PATH`: a second pytest works these tests beside the first, which leaves them out.
 
-For tests that only compute: they wait for nothing and measure no time, so the second one may run at the lowest
-priority, on what the first leaves of the processor while it waits. Its reports are told in the end as if they were
-the first's own: one summary names every failure and every skip, and there is one status. `make test` uses it.
+For tests that measure no time, so that the second one may run at a lower priority, on what the first leaves of the
+processor while it waits. Its reports are told in the end as if they were the first's own: one summary names every
+failure and every skip, and there is one status. `make test` uses it.
 """
 
 import ctypes
@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 
 _PR_SET_PDEATHSIG = 1
-_NICE = 15
+#: Enough that the first hardly feels it, not so much that a broker of the second would miss its own heartbeats.
+_NICE = 5
+#: Of each of its tests, unless the test says otherwise: they wait for their turn as well.
+_TIMEOUT_S = 300
 #: The second one ended as it should: all passed, or some did not.
 _ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 
@@ -82,10 +85,12 @@ class First:
 
     def pytest_sessionstart(self) -> None:
         options = ["-p", "tests.aside", f"--aside-reports={self._reports}", "-p", "no:cacheprovider"]
+        options += ["-m", self._config.option.markexpr]
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pytest", *options, *self._paths],
                 cwd=self._config.invocation_params.dir,
+                env={**os.environ, "PYTEST_TIMEOUT": str(_TIMEOUT_S)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 import re
 import subprocess
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ TARGETS = (
 )
 
 
+@cache
 def help_lines() -> dict[str, str]:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line.split(maxsplit=2) for line in shown.splitlines() if line.startswith("  make ")]
