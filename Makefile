@@ -38,6 +38,12 @@ OTHER_MANIFESTS := build/manifests-other.yaml
 OTHER := --var lb_mode=alb --var model_cache_mode=ephemeral --var 'chat={max_replicas=3,min_replicas=2,replicas=2}' \
   --var kafka_nodes=3
 
+# Tests that a second pytest works beside the first: those that only compute and those with a broker, which wait a lot.
+# What measures the time of something stays out.
+ASIDE := $(addprefix tests/,$(addprefix unit/service_chat/,safety records) \
+  $(addprefix unit/inference_container/,forecasting training bundles) unit/scripts integration/kafka \
+  $(addprefix integration/inference_container/,stores test_claim_commands.py test_traces.py) chaos)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
         bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-aws tf-render tf-manifests-check docs tools up down logs \
@@ -66,8 +72,9 @@ check: lint types ## The quick round: format, lint, import contracts, types, uni
 	@$(PYTEST) tests/unit tests/contract
 
 test: lint ## All that CI runs: check, the integration tests and the quick rows of chaos
-	@printf '\n== unit, contract and integration tests, and types beside them\n'
-	@scripts/beside.sh "types (mypy)" $(PY) -m mypy -- $(PYTEST) -m "not chaos" tests/unit tests/contract tests/integration tests/chaos
+	@printf '\n== unit, contract and integration tests; beside them types, and what tests need and is not there yet\n'
+	@scripts/beside.sh "what tests need" $(PY) -m tests.fetch -- scripts/beside.sh "types (mypy)" $(PY) -m mypy -- \
+	  $(PYTEST) -m "not chaos" -p tests.aside $(addprefix --aside ,$(ASIDE)) tests/unit tests/contract tests/integration
 
 lint: setup ## Format, lint and import contracts
 	$(STAGE) "format (ruff)" $(PY) -m ruff format --check .
