@@ -41,8 +41,9 @@ OTHER := --var lb_mode=alb --var model_cache_mode=ephemeral --var 'chat={max_rep
 # Tests that a second pytest works beside the first: those that only compute and those with a broker, which wait a lot.
 # What measures the time of something stays out.
 ASIDE := $(addprefix tests/,$(addprefix unit/service_chat/,safety records) \
-  $(addprefix unit/inference_container/,forecasting training bundles) unit/scripts integration/kafka \
-  $(addprefix integration/inference_container/,stores test_claim_commands.py test_traces.py) chaos)
+  $(addprefix unit/inference_container/,forecasting training bundles) unit/scripts contract/test_openapi.py \
+  $(addprefix integration/,kafka compose test_demo.py) \
+  $(addprefix integration/inference_container/,stores test_claim_commands.py test_memory.py test_traces.py) chaos)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
