@@ -14,7 +14,6 @@ from scripts.cloud import (
     registry,
     roots,
     teardown,
-    triage,
     urls,
     workloads,
 )
@@ -65,6 +64,12 @@ def _shutdown_nodes(session: Session) -> None:
     nodes.shutdown(session)
 
 
+def _ask(session: Session, where: str) -> None:
+    from scripts.cloud import triage  # here, because HTTP takes longer to import than all the rest
+
+    {"local": triage.local, "cloud": triage.cloud}[where](session)
+
+
 def _choose_region(session: Session) -> None:
     programs.account(session)
     region.choose(session)
@@ -98,8 +103,8 @@ VERBS: Mapping[str, tuple[Verb, tuple[str, ...]]] = {
     "shutdown-all": (_destroy, ("aws", "terraform", "kubectl")),
     "region-status": (region.status, ("aws", "kubectl")),
     "region-set": (_choose_region, ("aws",)),
-    "test-triage-local": (triage.local, ()),
-    "test-triage-cloud": (triage.cloud, ("kubectl",)),
+    "test-triage-local": (partial(_ask, where="local"), ()),
+    "test-triage-cloud": (partial(_ask, where="cloud"), ("kubectl",)),
 }
 
 

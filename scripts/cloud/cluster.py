@@ -11,8 +11,8 @@ from scripts.cloud.running import Ended, Stop
 from scripts.cloud.session import Session
 
 _OUTSIDE = (
-    "Its API is private unless endpoint_public_access and endpoint_public_cidrs of 10-platform let your address in: "
-    "deploy from inside the network, by VPN, or add your range and `make tf-apply ROOT=10-platform`."
+    "The same command again, from where it can be reached: inside the network, or by VPN. The API is private, unless\n"
+    "endpoint_public_access and endpoint_public_cidrs of 10-platform let your address in."
 )
 
 

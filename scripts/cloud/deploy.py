@@ -13,7 +13,7 @@ from scripts.cloud.registry import IMAGES, Image
 from scripts.cloud.running import Stop, say, step
 from scripts.cloud.session import Session
 from scripts.cloud.terraform import ADDONS, APPS, PLATFORM
-from scripts.cloud.wishes import DEPLOYMENTS
+from scripts.cloud.wishes import DEPLOYMENTS, ROOTS
 
 _AGAIN = "Mend it and run the same command again: what is done is skipped."
 _PART = {"chat": ("chat-api",), "inference": ("inference", "inference-claims")}
@@ -25,6 +25,8 @@ def deploy(session: Session) -> None:
     with step("Who, and what"):
         account, tag = programs.account(session), registry.wanted_tag(session)
         say(f"{session.wishes.cluster} in {session.wishes.region}, images {tag}")
+        for root in ROOTS:
+            terraform.has_backend(session, root)  # now, and not after a quarter of an hour
     with step("Build", _AGAIN):
         absent = _build(session, list(IMAGES.values()), tag)
     with step("Platform (10-platform)", _AGAIN):

@@ -15,7 +15,7 @@ from scripts.cloud.wishes import ROOTS
 PLATFORM, ADDONS, APPS = ROOTS
 
 #: Variable of a later root to output, by the root that says it.
-_HANDED: Mapping[str, Mapping[str, str]] = {
+HANDED: Mapping[str, Mapping[str, str]] = {
     PLATFORM: {
         "cluster_name": "cluster_name",
         "region": "region",
@@ -42,7 +42,13 @@ def terraform(session: Session, root: str, *arguments: str) -> tuple[str, ...]:
 
 
 def init(session: Session, root: str) -> None:
-    """Raises Stop, also where nobody has said in which bucket the state lies."""
+    """Raises Stop."""
+    has_backend(session, root)
+    session.runner.run(*terraform(session, root, "init", "-input=false", *session.wishes.init_args))
+
+
+def has_backend(session: Session, root: str) -> None:
+    """Raises Stop where nobody has said in which bucket the state lies."""
     folder = session.wishes.root_path(root)
     wanted = [argument.removeprefix("-backend-config=") for argument in session.wishes.init_args]
     absent = [file for file in wanted if file.endswith(".hcl") and not (folder / file).is_file()]
@@ -51,12 +57,11 @@ def init(session: Session, root: str) -> None:
             f"There is no {folder / absent[0]}: it names the bucket of the state.",
             f"Copy {folder}/backend.hcl.example to it and fill it in (infra/terraform/README.md, First deployment).",
         )
-    session.runner.run(*terraform(session, root, "init", "-input=false", *session.wishes.init_args))
 
 
 def outputs(session: Session, root: str, expected: bool = True) -> dict[str, object]:
     """What a root says; nothing where it was never applied. In a dry run stand-ins, if `expected`. Raises Stop."""
-    names = {*_HANDED.get(root, {}).values(), *({"deployments"} if root == APPS else ())}
+    names = {*HANDED.get(root, {}).values(), *({"deployments"} if root == APPS else ())}
     stand_ins = {name: {"value": _stand_in(session, name)} for name in names} if expected else {}
     told = session.runner.ask(*terraform(session, root, "output", "-json"), instead=json.dumps(stand_ins))
     if told.status != 0:
@@ -85,7 +90,7 @@ def handed(session: Session, root: str, *said: tuple[str, Mapping[str, object]])
     values = {
         variable: str(outputs[output])
         for earlier, outputs in said
-        for variable, output in _HANDED[earlier].items()
+        for variable, output in HANDED[earlier].items()
         if outputs.get(output)
     }
     values |= {"kubeconfig_context": session.wishes.context, "kubeconfig": session.wishes.kubeconfig}

@@ -14,7 +14,7 @@ _ALL_OF_US = "app.kubernetes.io/part-of=sluice"
 _PAUSED = "autoscaling.keda.sh/paused-replicas"
 #: A line of ours at level error or critical, as JSON or plain; or a traceback, or the end of one.
 _ERROR = re.compile(
-    r'"level": ?"(error|critical|fatal)"|\b(ERROR|CRITICAL|FATAL)\b|Traceback|^(\[[^]]*\] )?\w*(Error|Exception):', re.I
+    r'"level": ?"(?:error|critical)"|\b(?:ERROR|CRITICAL|FATAL)\b|Traceback|^(?:\[[^]]*\] )?[\w.]*(?:Error|Exception)\b'
 )
 
 
