@@ -83,14 +83,20 @@ class BoundedQueue(Generic[I, R]):
             return False
         if within_s is not None and depth:
             interval = self._pace.recent_s()
-            ahead = depth + len(self._running) if self._until_done else depth
-            if interval is not None and ahead * interval > within_s:
+            if interval is not None and self._wait_s(depth, interval) > within_s:
                 if self._shedding is not None:
                     self._shedding.too_late()
                 return False
         if self._shedding is None:
             return depth < self.capacity
         return depth < self._shedding.limit(depth, self.capacity, self._pace.interval_s)
+
+    def _wait_s(self, depth: int, interval_s: float) -> float:
+        """How long the next ticket would wait for what its deadline is about."""
+        if not self._until_done:
+            return depth * interval_s
+        # Then its own batch takes as long as the last one; where tickets run one by one that is the interval once more.
+        return (depth + len(self._running)) * interval_s + self._pace.batch_s
 
     def _too_many_bytes(self, size: int) -> bool:
         return self.max_bytes is not None and self._held_bytes + size > self.max_bytes

@@ -31,15 +31,18 @@ class Pace:
         self._since: float | None = None
         self._together = 0
         self.interval_s: float | None = None  #: None until it is known
+        #: Between the last two events: what a batch takes.
+        self.batch_s = 0.0
         self._good_until = -math.inf
 
     def tick(self, busy: bool) -> None:
         now = self._clock.monotonic()
         if self._since is not None and now - self._since >= self._TOGETHER_S:
-            gap = (now - self._since) / self._together
+            self.batch_s = now - self._since
+            gap = self.batch_s / self._together
             weight = 0.95**self._together
             self.interval_s = gap if self.interval_s is None else weight * self.interval_s + (1 - weight) * gap
-            self._good_until = now + max(self._LATELY_S, self._GAPS * (now - self._since))
+            self._good_until = now + max(self._LATELY_S, self._GAPS * self.batch_s)
             self._since = None
         # With nothing waiting, the time to the next settlement says when work comes, not how fast it is done.
         if not busy:
