@@ -38,8 +38,8 @@ TEMPLATE = (
     "{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
 )
-#: Width of what a slow model multiplies for each token it writes.
-_SLOW = 65_536
+#: Width of what a slow model multiplies for each token it writes: milliseconds.
+SLOW = 65_536
 #: How much more it likes to end a sentence than to go on.
 _OFTEN = 0.3
 #: Words that become one token, so that prompts have about as many tokens as with a real vocabulary.
@@ -51,16 +51,24 @@ old female male pregnant history daily tablet doctor emergency advice symptoms
 
 
 def build_tiny_gguf(
-    path: Path, mode: Mode, reply: str = DEFAULT_REPLY, seed: int = 1, talks_forever: bool = True
+    path: Path,
+    mode: Mode,
+    reply: str = DEFAULT_REPLY,
+    seed: int = 1,
+    talks_forever: bool = True,
+    width: int = SLOW,
 ) -> Path:
-    """Writes the model to `path` (about 1 MB; a slow one 50) and gives the path back. Equal arguments, equal bytes."""
+    """Writes the model to `path` (about 1 MB; a slow one 50) and gives the path back. Equal arguments, equal bytes.
+
+    `width`: how slow a slow one is.
+    """
     vocabulary = _vocabulary()
     if mode == "slow":
         vocabulary.add(_SENTENCE_ENDS)
     if mode == "script":
         model = _script(vocabulary, reply)
     else:
-        model = _random(vocabulary, np.random.default_rng(seed), talks_forever, slow=mode == "slow")
+        model = _random(vocabulary, np.random.default_rng(seed), talks_forever, width if mode == "slow" else None)
     _write(path, f"tiny-{mode}", vocabulary, model)
     return path
 
@@ -194,10 +202,10 @@ def _script(vocabulary: _Vocabulary, reply: str) -> _Model:
     return _Model(1, 1, 32, embedding, head, [_block(width, width, width, 32, None)])
 
 
-def _random(vocabulary: _Vocabulary, rng: np.random.Generator, talks_forever: bool, slow: bool) -> _Model:
+def _random(vocabulary: _Vocabulary, rng: np.random.Generator, talks_forever: bool, slow: int | None) -> _Model:
     # llama.cpp computes the last block for those tokens only whose successor is drawn: where it is the only one, it can
     # be as wide as it likes and prompts are read as fast as ever.
-    width, heads, kv_heads, feed_forward, count = 64, 4, 2, _SLOW if slow else 128, 1 if slow else 2
+    width, heads, kv_heads, feed_forward, count = 64, 4, 2, slow or 128, 1 if slow else 2
     embedding = rng.standard_normal((vocabulary.size, width)).astype(np.float32)
     head = (0.5 * rng.standard_normal((vocabulary.size, width))).astype(np.float32)
     blocks = [_block(width, width, width // heads * kv_heads, feed_forward, rng) for _ in range(count)]
