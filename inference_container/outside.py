@@ -63,8 +63,11 @@ def store_place(settings: StoreSettings) -> Path | S3Address | None:
         return Path(settings.store_path)
     if not settings.s3_endpoint:
         return None
-    if not (settings.s3_access_key and settings.s3_secret_key):
-        raise SettingsError("S3_ENDPOINT: set S3_ACCESS_KEY and S3_SECRET_KEY too")
+    identity = settings.s3_credentials == "identity"
+    if identity and (settings.s3_access_key or settings.s3_secret_key):
+        raise SettingsError("S3_CREDENTIALS=identity and S3_ACCESS_KEY say two things; keep one")
+    if not identity and not (settings.s3_access_key and settings.s3_secret_key):
+        raise SettingsError("S3_ENDPOINT: set S3_ACCESS_KEY and S3_SECRET_KEY too, or S3_CREDENTIALS=identity")
     return S3Address(
         settings.s3_endpoint,
         settings.s3_access_key,
@@ -72,6 +75,7 @@ def store_place(settings: StoreSettings) -> Path | S3Address | None:
         settings.s3_secure,
         settings.s3_region,
         settings.s3_ca_file or None,
+        identity=identity,
     )
 
 

@@ -13,7 +13,7 @@ from serving.cores import whole_cores
 from serving.settings import NO, YES
 from serving.settings_traces import TraceSettings
 
-_STORE = "Not read: S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY say where objects are."
+_STORE = "Not read: S3_ENDPOINT, S3_ACCESS_KEY and S3_SECRET_KEY say where objects are, or S3_CREDENTIALS=identity."
 _MLFLOW = (
     "Models come as bundles, not from MLflow: train one with `python -m inference_container train`, set BUNDLE_PATH."
 )
@@ -130,3 +130,8 @@ class InferenceSettings(StoreSettings, KafkaSettings, PromotionSettings, TraceSe
         "INFERENCE_START_IN_APP": "The service starts by itself; remove it.",
     }
     announced: ClassVar[Mapping[str, str]] = dict.fromkeys(("MINIO_DEFAULT_BUCKET", "AWS_*"), _STORE)
+    # EKS sets these in every pod that has an identity; S3_CREDENTIALS=identity uses them.
+    given: ClassVar[tuple[str, ...]] = (
+        *("AWS_CONTAINER_*", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_STS_REGIONAL_ENDPOINTS"),
+    )

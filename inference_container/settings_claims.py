@@ -21,6 +21,11 @@ class StoreSettings(ServiceSettings):
         validation_alias=AliasChoices("s3_endpoint", "minio_endpoint"),
         description="host:port of an S3-compatible object store. Empty: none.",
     )
+    s3_credentials: Literal["keys", "identity"] = Field(
+        "keys",
+        description="keys: S3_ACCESS_KEY and S3_SECRET_KEY. identity: what the platform gives this pod, renewed before "
+        "it expires (EKS Pod Identity, a ServiceAccount's role, an instance's).",
+    )
     s3_access_key: str = Field(
         "",
         repr=False,

@@ -42,6 +42,7 @@ class ServiceSettings(BaseSettings):
     fixed: ClassVar[Mapping[str, tuple[str, str]]] = {}  #: name → (the values that pass, the sentence)
     retired: ClassVar[Mapping[str, str]] = {}  #: name → what to do instead
     announced: ClassVar[Mapping[str, str]] = {}  #: name → what it will do
+    given: ClassVar[tuple[str, ...]] = ()  #: names of `announced` that a platform sets by itself: nobody's wish
 
     host: str = Field("127.0.0.1", description="Address to listen on. 0.0.0.0 opens the service to the network.")
     log_level: str = Field(
@@ -126,6 +127,8 @@ class ServiceSettings(BaseSettings):
     def warn_of_announced(self) -> None:
         """Logs each variable that is set and has no effect yet. Call it once logging is configured."""
         for name in sorted(_present()):
+            if any(fnmatchcase(name, pattern) for pattern in self.given):
+                continue
             for pattern, sentence in self.announced.items():
                 if fnmatchcase(name, pattern):
                     events.setting_without_effect(name=name, sentence=sentence)

@@ -25,6 +25,7 @@ class S3Address:
     read_timeout_s: float = 10.0  #: without a byte
     whole_timeout_s: float = 60.0  #: of `get`, however steadily it drips
     attempts: int = 3
+    identity: bool = False  #: instead of the keys: credentials that the platform gives this process, for a time
 
 
 def open_store(where: Path | S3Address, places: Places) -> RemovingStore:

@@ -23,6 +23,7 @@ from inference_container.stores.places import Places
 from inference_container.stores.ports import ObjectInfo, Opened, RemovingStore
 from inference_container.stores.s3_answers import status_of, telling
 from inference_container.stores.s3_conditions import Conditions
+from inference_container.stores.s3_identity import Identity
 from inference_container.stores.s3_reading import info_of, length_of, pieces_of
 from inference_container.stores.s3_short_road import ShortRoad
 from inference_container.stores.whole_file import whole_file
@@ -55,11 +56,12 @@ class S3Store(RemovingStore):
         try:
             self._client = Minio(
                 address.endpoint,
-                address.access_key,
-                address.secret_key,
+                address.access_key or None,
+                address.secret_key or None,
                 secure=address.secure,
                 region=address.region,
                 http_client=self._http,
+                credentials=Identity() if address.identity else None,
             )
         except ValueError as error:
             raise DependencyFailed(f"S3_ENDPOINT is no address: {error}.") from error
