@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 #: What a checkout may hold that is nobody's source.
 _NOT_SOURCE = (".terraform", "*.tfstate*", "*.tfplan", "tfplan", "*.tfvars")
-_TERRAFORM_TIMEOUT_S = 50
+_TERRAFORM_TIMEOUT_S = 280
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,17 @@ class Tree:
         self.root = folder / "infra/terraform"
         self._initialised: set[str] = set()
 
-    def tested(self, place: str, *mistakes: Mistake) -> Tested:
-        """`terraform test` with these mistakes; `place` is a module's or root's folder below infra/terraform."""
+    def tested(self, place: str, *mistakes: Mistake, only: str = "") -> Tested:
+        """`terraform test` with these mistakes; `place` is a module's or root's folder below infra/terraform.
+
+        `only` is one of the files of its tests: `app` for tests/app.tftest.hcl.
+        """
+        chosen = (f"-filter=tests/{only}.tftest.hcl",) if only else ()
         self._initialise(place)
         with ExitStack() as planted:
             for mistake in mistakes:
                 planted.enter_context(self._planted(mistake))
-            return self._terraform(place, "test")
+            return self._terraform(place, "test", *chosen)
 
     def _initialise(self, place: str) -> None:
         if place not in self._initialised:
