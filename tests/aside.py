@@ -49,7 +49,7 @@ class Second:
         if sys.platform == "linux":  # elsewhere it goes on to its end when the first was killed
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         self._config = config
-        self._file = reports.open("wb")
+        self._file = reports.open("wb", buffering=0)  # a test that takes too long ends this process at once
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._write(report)
@@ -100,6 +100,10 @@ class First:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         done = yield
         assert self._process is not None
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if self._process.poll() is None and reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line("waiting for those aside")
         status = self._process.wait()
         reports = list(self._read())
         session.testscollected += len({report.nodeid for report in reports})
