@@ -12,11 +12,13 @@ from importlib.resources import files
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: Root may not use the sandbox, and containers have a small /dev/shm, which crashes a tab in the middle of a test.
 _ARGUMENTS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu")
+# Five seconds unless told otherwise, which a browser, a service and an engine on one busy core may use up.
+expect.set_options(timeout=20_000)
 
 
 @contextmanager

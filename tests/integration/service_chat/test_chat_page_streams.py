@@ -100,7 +100,7 @@ def test_an_answer_is_read_while_it_is_written_and_escape_ends_it_in_the_engine(
     assert talk.focus() == "query"
     page.keyboard.press("Escape")
     expect(talk.part("ended")).to_be_visible()
-    eventually(lambda: idle(slow), 2)
+    eventually(lambda: idle(slow), 5)
     assert page.input_value("#query") == ASKED["query"]
 
 

@@ -125,7 +125,7 @@ def test_a_question_is_taken_back_while_it_waits_and_while_it_is_answered(start:
             gone = client.delete(location)
             assert (gone.status_code, gone.json()["state"]) == (200, "cancelled")
             assert time.monotonic() - begun < 3
-        eventually(lambda: service.get("/health/model").json()["running"] == 0, 2)
+        eventually(lambda: service.get("/health/model").json()["running"] == 0, 5)
         last = promised(service)
         eventually(lambda: state(service, last) == "generating", 10)  # the slot is free again
         client.delete(last)
