@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.loopback import free_port
+from scripts.tf_aws.drift import MOTO_FORGETS, beyond_moto, drift
 from scripts.tf_aws.eks_gaps import PLAYED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +102,7 @@ class Terraform:
 @contextmanager
 def told(words: str) -> Iterator[None]:
     began = time.monotonic()
-    print(f"  {words:<62}", end="", flush=True)
+    print(f"  {words:<70} ", end="", flush=True)
     try:
         yield
     except BaseException:
@@ -163,8 +164,10 @@ def trial(terraform: Terraform, place: Path, variables: Mapping[str, object]) ->
     planned = _planned(terraform)
     with told(f"10-platform: apply, {len(planned)} resources of {len(set(planned))} kinds"):
         terraform(PLATFORM, "apply", "-input=false", "trial.tfplan")
-    with told("10-platform: a second plan changes nothing"):
-        terraform(PLATFORM, "plan", "-input=false", "-detailed-exitcode")
+    with told("10-platform: a second plan changes nothing but what moto forgot"):
+        terraform(PLATFORM, "plan", "-input=false", "-out=second.tfplan")
+        if others := beyond_moto(drift(json.loads(terraform(PLATFORM, "show", "-json", "second.tfplan")))):
+            raise Failed(f"a second plan changes {', '.join(others)}")
     with told("10-platform: destroy, and nothing is left"):
         terraform(PLATFORM, "destroy", "-input=false", "-auto-approve")
         if left := terraform(PLATFORM, "state", "list"):
@@ -205,6 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"tf-aws: {error}", file=sys.stderr)
             return 1
     print("Not moto's, for it has none of it, but played in front of it: " + "; ".join(PLAYED) + ".")
+    forgotten = "; ".join(f"{kind}: {', '.join(sorted(names))}" for kind, names in MOTO_FORGETS.items())
+    print(f"Forgotten by moto between apply and plan: {forgotten}.")
     print("Planned and not made: " + "; ".join(PLANNED_ONLY.values()) + ".")
     return 0
 
