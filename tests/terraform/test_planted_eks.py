@@ -8,6 +8,8 @@ CLUSTER = "modules/eks/main.tf"
 NODES = "modules/eks/nodes.tf"
 ADDONS = "modules/eks/addons.tf"
 CHOICES = "modules/eks/variables.tf"
+#: Which of the module's tests look at a file; a choice is the cluster's, but for the disks.
+TESTS = {CLUSTER: "cluster", NODES: "nodes", ADDONS: "addons", CHOICES: "cluster"}
 
 #: The mistake, and what is said of it: a word of the assertion, or the name of the run that expected a refusal.
 PLANTED = {
@@ -119,6 +121,6 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_mistake_is_seen(tree: Tree, name: str) -> None:
     mistake, said = PLANTED[name]
-    tested = tree.tested(mistake.file.rsplit("/", 1)[0], mistake)
+    tested = tree.tested("modules/eks", mistake, only="nodes" if "root_disk" in mistake.right else TESTS[mistake.file])
     assert not tested.passed, tested.said
     assert said in " ".join(tested.said.split()), tested.said
