@@ -47,7 +47,7 @@ ASIDE := $(addprefix tests/,$(addprefix unit/service_chat/,safety records) \
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run-chat run-inference check test lint types format unit contract integration chaos chaos-claims load \
-        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-aws tf-render tf-manifests-check docs tools up down logs \
+        bench bench-predict bench-triage bench-claims eval fhir-accept k8s-accept tf-check tf-planted tf-aws tf-checkov tf-render tf-manifests-check docs tools up down logs \
         images images-accept changelog clean
 
 ##@ Here
@@ -119,6 +119,10 @@ tf-aws: setup .venv-moto/.setup-done ## The platform with the real AWS provider,
 	@$(PY) -m venv --clear .venv-moto
 	@$(PY) -m uv pip install --quiet --python .venv-moto/bin/python -r $< || .venv-moto/bin/python -m pip install --quiet -r $<
 	@touch $@
+
+tf-checkov: tools ## What checkov holds against the Terraform files themselves (about a minute)
+	$(STAGE) "checkov" .venv-tools/bin/checkov -d infra/terraform --config-file infra/terraform/hcl.checkov.yaml --skip-download \
+	  --quiet --compact
 
 tf-render: setup ## Plan 30-apps and write what it would create as manifests (MANIFESTS: the file; TF_VAR_…)
 	@$(RENDER) --out "$(MANIFESTS)"
