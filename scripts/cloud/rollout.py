@@ -13,7 +13,7 @@ from typing import Any
 
 from scripts.cloud import cluster
 from scripts.cloud.pods import Trouble, troubles
-from scripts.cloud.running import Deadline, Stop, say
+from scripts.cloud.running import Deadline, Stop
 from scripts.cloud.session import Session
 
 _PATIENT = ("Unschedulable", "SchedulerError", "SchedulingGated")  #: ends a wait only by the deadline
@@ -94,7 +94,8 @@ def _stopped(session: Session, name: str, words: str, every: Sequence[str]) -> S
     ill = next((ill for ill, listed in found.items() if listed), name)
     return Stop(
         "\n".join([words, *lines]),
-        f"make k8s-rollback APP={ill} brings back what ran before; make k8s-logs APP={ill} shows more.\n"
+        f"make k8s-rollback APP={ill} brings back what ran before; make k8s-history APP={ill} lists what older ones\n"
+        f"REVISION=… can name; make k8s-logs APP={ill} shows more.\n"
         "When it is mended, run the same command again: it goes on, and does nothing twice.",
     )
 
@@ -127,7 +128,3 @@ def _end(process: "subprocess.Popen[str]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def announce(names: Sequence[str]) -> None:
-    say(f"Rolled out: {', '.join(names)}.")

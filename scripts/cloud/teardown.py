@@ -16,6 +16,7 @@ from scripts.cloud.session import Session
 from scripts.cloud.terraform import ADDONS, APPS, PLATFORM
 
 _AGAIN = "Mend it and run the same command again: what is gone is skipped."
+_BALANCED = "elbv2.k8s.aws/cluster"
 _UNNAMED = {"image_tag": "none"}  #: a destroy wants a value for what has no default, and looks at none of them
 
 
@@ -94,21 +95,25 @@ def drain(session: Session) -> None:
 def leftovers(session: Session) -> None:
     """Says what AWS still has of the cluster. Its list lags some minutes behind, so this is a word and no failure."""
     wishes = session.wishes
-    told = session.runner.ask(
-        *("aws", "resourcegroupstaggingapi", "get-resources", "--region", wishes.region),
-        *("--tag-filters", f"Key=kubernetes.io/cluster/{wishes.cluster},Values=owned"),
-        *("--query", "ResourceTagMappingList[].ResourceARN", "--output", "text"),
-    )
-    left = told.out.split() if told.status == 0 else []
+    left: list[str] = []
+    # The cluster's own controllers mark what they make, and the load balancer controller does in a way of its own.
+    for mark in (
+        f"Key=kubernetes.io/cluster/{wishes.cluster},Values=owned",
+        f"Key={_BALANCED},Values={wishes.cluster}",
+    ):
+        told = session.runner.ask(
+            *("aws", "resourcegroupstaggingapi", "get-resources", "--region", wishes.region, "--tag-filters", mark),
+            *("--query", "ResourceTagMappingList[].ResourceARN", "--output", "text"),
+        )
+        if told.status != 0:
+            say(f"Not looked for what is left: {told.reason}")
+            return
+        left += told.out.split()
     if left:
         say("AWS still lists these as the cluster's (what went minutes ago may be among them); look before the bill:")
         say("\n".join(f"  {arn}" for arn in left))
     elif not wishes.dry_run:
-        say(
-            "AWS lists nothing of the cluster any more."
-            if told.status == 0
-            else f"Not looked for what is left: {told.reason}"
-        )
+        say("AWS lists nothing of the cluster any more.")
 
 
 def _nothing_above(session: Session, roots: tuple[str, ...]) -> None:

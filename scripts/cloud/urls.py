@@ -4,6 +4,7 @@ AWS makes a balancer some minutes after the Service or Ingress, and names it by 
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,7 @@ def urls(session: Session) -> None:
     """`make k8s-get-urls`."""
     url = chat_url(session)
     namespace = session.wishes.namespace
+    forward = shlex.join(cluster.kubectl(session, "port-forward", "service/inference", "8000:8000"))
     say(f"""
 chat       {url}
   page     {url}/
@@ -60,7 +62,7 @@ chat       {url}
   ask      curl {url}/triage -H "Authorization: Bearer $SLUICE_API_KEY" -H 'Content-Type: application/json' \\
                 -d '{{"patient_mrn": "P000123", "query": "Can I take ibuprofen?"}}'
 inference  http://inference:8000, inside the namespace {namespace} alone; from here:
-           kubectl --namespace {namespace} port-forward service/inference 8000:8000
+           {forward}
 A balancer's name can take some minutes until every resolver knows it.""")
 
 
