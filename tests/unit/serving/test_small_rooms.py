@@ -18,6 +18,7 @@ from serving.loop_lag import LoopLag
 from serving.metrics import Metrics
 from serving.readings import Reading
 from tests.fakes.clock import ManualClock
+from tests.unit.until import until
 
 
 @given(messages=st.lists(st.binary(max_size=300), max_size=6), cuts=st.lists(st.integers(1, 200), max_size=30))
@@ -57,8 +58,7 @@ async def test_a_confined_object_that_can_not_be_made_leaves_no_thread() -> None
     broken: Callable[[], int] = lambda: 1 // 0  # noqa: E731 - one expression that raises
     with pytest.raises(ZeroDivisionError):
         await Confined.open(broken, "test")
-    await asyncio.sleep(0.05)
-    assert threading.active_count() <= before
+    await until(lambda: threading.active_count() <= before)
 
 
 @pytest.mark.anyio

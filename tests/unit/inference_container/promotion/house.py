@@ -200,7 +200,7 @@ async def started(replica: Replica) -> Path | None:
     first = await replica.watcher.first()
     if first is not None:
         await replica.switch.serve(first)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while replica.switch.model is None and replica.life.state is not State.FAILED:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
     return first

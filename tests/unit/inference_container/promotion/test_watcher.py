@@ -553,7 +553,7 @@ async def test_the_end_does_not_wait_for_a_store_that_hangs(home: House, monkeyp
 
     monkeypatch.setattr(home.shelf, "read", hangs)
     async with home.replica() as replica:
-        async with asyncio.timeout(5), replica.watcher:
+        async with asyncio.timeout(15), replica.watcher:
             await until(asked.is_set)
         hanging = [each for each in threading.enumerate() if each.name == "promotion"]
         assert all(each.daemon for each in hanging)
