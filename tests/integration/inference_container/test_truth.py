@@ -8,7 +8,6 @@ import csv
 import dataclasses
 import json
 import random
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +46,7 @@ from inference_container.training.demo_data import write_demo_data
 from tests.integration.inference_container.conftest import MODULE
 from tests.integration.inference_container.recomputation import Recomputation, of_bundle, of_files
 from tests.integration.processes import running
+from tests.ports import free_port
 from tests.unit.inference_container.bundles.foreign import foreign_arrays, write_foreign
 
 WINDOWS, BATCH, RTOL = 200, 32, 1e-4
@@ -297,9 +297,7 @@ def observed(truth: Recomputation) -> Iterator[Series]:
 
 def test_over_http_a_process_that_serves_an_import_answers_the_same(tmp_path: Path) -> None:
     path, truth = imported(tmp_path, "gru", SEVERAL, 1)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = (*MODULE, "--bundle", str(path), "--port", str(port))
     with running(command, "INFERENCE_API_PORT", tmp_path, {}) as service:
         # The option wins over the variable, which names another port.
