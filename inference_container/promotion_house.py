@@ -62,7 +62,7 @@ class PromotionHouse:
         bundles = _bundle_places(settings)
         self._bundles = bundles
         shelf = PointerShelf(store, settings.promotion_bucket, bundles)
-        cache = BundleCache(_cache_folder(settings.bundle_cache), settings.identifier, bundles)
+        cache = BundleCache(cache_folder(settings.bundle_cache), settings.identifier, bundles)
         topic = settings.promotion_topic
         heard = broker is not None and topic != NO_TOPIC
         self._watcher = PromotionWatcher(
@@ -143,7 +143,7 @@ def _bundle_places(settings: InferenceSettings) -> Places:
     return places_of("MODEL_BUCKET", settings.model_bucket)
 
 
-def _cache_folder(named: str) -> Path:
+def cache_folder(named: str) -> Path:
     if named:
         return Path(named)
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

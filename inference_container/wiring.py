@@ -8,6 +8,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import gettempdir
 
 from inference_container import events
 from inference_container.claim_house import BROKER_AWAY, CLAIMS_HELD, ClaimHouse
@@ -21,7 +22,7 @@ from inference_container.model_pool import ModelPool, PoolListener
 from inference_container.model_switch import WORKER_RESTARTING, ModelSwitch
 from inference_container.outside import Outside, outside_of, places_of
 from inference_container.process_pool import ProcessPool
-from inference_container.promotion_house import PromotionHouse, promotion_places
+from inference_container.promotion_house import PromotionHouse, cache_folder, promotion_places
 from inference_container.services.answer_cache import AnswerCache
 from inference_container.services.batches import BatchFeed
 from inference_container.services.lanes import make_lanes
@@ -82,6 +83,13 @@ class Runtime:
         self.claims = self._claim_house(outside)
         #: None: there is no store, or it was not wanted; `bundle` is served.
         self.promotion = self._promotion_house(outside)
+        self.metrics.disks.watch(
+            {
+                "bundles": cache_folder(settings.bundle_cache) if self.promotion is not None else None,
+                "store": Path(settings.store_path) if settings.store_path else None,
+                "tmp": Path(gettempdir()),
+            }
+        )
         self.switch.on_model = self._note_model
         self.switch.on_shadow = ShadowMeter(self.metrics)
         self.metrics.watch(
@@ -110,7 +118,7 @@ class Runtime:
         )
         if self.downloads is not None:
             self._stack.callback(self.downloads.close)
-        self._stack.callback(self.metrics.resources.close)
+        self._stack.callback(self.metrics.close)
         if settings.enable_resource_logs:
             log = ResourceLog(self.metrics.resources, self.clock, settings.resource_log_seconds)
             await self._stack.enter_async_context(log)

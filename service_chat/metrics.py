@@ -36,7 +36,11 @@ class ChatMetrics(Metrics):
             "Questions to `POST /triage`, by what became of them: answered by a model, answered without one, taken "
             "back, left by a caller who did not come back in time, or refused. One refused for its announced length is "
             "in http_requests_total alone.",
-            Label("outcome", of=f"`answered`, `degraded`, `cancelled`, `abandoned`, or {_CODE}"),
+            Label(
+                "outcome",
+                of=f"`answered`, `degraded`, `cancelled`, `abandoned`, or {_CODE}",
+                early=("answered", "degraded", "cancelled", "abandoned"),
+            ),
         )
         # The rest is observed in the lane, so it counts the chats of both doors.
         self.chats = self.counter(

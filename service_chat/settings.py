@@ -251,3 +251,15 @@ class ChatSettings(AccessSettings, PrivacySettings, TraceSettings):
     def modes(self) -> tuple[LlmMode, ...]:
         """The configured mode first, then the others a request may name."""
         return (self.llm_mode, *(mode for mode in self.allowed_llm_modes if mode != self.llm_mode))
+
+    @property
+    def folders(self) -> Mapping[str, Path | None]:
+        """Where the service keeps what it writes, by what that is; None: it does not."""
+        model = self.gguf_path.parent if self.gguf_path is not None else self.model_cache_dir
+        audit = self.audit_file(self.records_path)
+        return {
+            "models": model if "gguf" in self.modes else None,
+            "records": self.records_path.parent if self.records_source == "sqlite" else None,
+            "audit": audit.parent if audit is not None else None,
+            "chats": self.chat_file(self.records_path).parent if self.store_chat else None,
+        }

@@ -54,6 +54,7 @@ class Runtime:
         self.default_mode: str = settings.llm_mode
         self.lifecycle = Lifecycle()
         self.metrics = ChatMetrics()
+        self.metrics.disks.watch(settings.folders)
         self.lag = LoopLag(self.clock)
         modes = () if settings.model_disabled else settings.modes
         self._engines = engines or {mode: make_engine(mode, settings, self.clock) for mode in modes}
@@ -125,7 +126,7 @@ class Runtime:
 
     async def __aenter__(self) -> "Runtime":
         self._begun = time.monotonic()
-        self._stack.callback(self.metrics.resources.close)
+        self._stack.callback(self.metrics.close)
         if self.settings.enable_resource_logs:
             log = ResourceLog(self.metrics.resources, self.clock, self.settings.resource_log_seconds)
             await self._stack.enter_async_context(log)

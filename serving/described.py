@@ -19,6 +19,7 @@ class Label:
     name: str
     values: tuple[str, ...] = ()  #: all that there can be; empty where they can not be listed
     of: str = ""  #: what the values are, where they are not listed
+    early: tuple[str, ...] = ()  #: some of those, which are there before the first of their events
 
 
 @dataclass(frozen=True, slots=True)

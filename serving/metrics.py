@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from serving.counter import Counter
 from serving.described import Described, Kind, Label, labels_of
+from serving.disks import Disks, disk_readings
 from serving.histogram import Histogram
 from serving.lifecycle import Lifecycle
 from serving.loop_lag import LoopLag
@@ -70,8 +71,8 @@ class Metrics:
         self.registry = CollectorRegistry()
         #: In the order in which they were made.
         self.described: list[Described] = []
-        #: Close it with the service: it may hold a thread.
-        self.resources = resources or Resources()
+        #: They may hold threads until `close`.
+        self.resources, self.disks = resources or Resources(), Disks()
         #: Old alert rules ask for these four names with the label `endpoint`; nothing exported them before.
         self.http_requests = self.counter(
             "http_requests_total",
@@ -114,6 +115,7 @@ class Metrics:
                 "counter",
             ),
             *usage_readings(lambda: self.resources.latest),
+            *disk_readings(lambda: self.disks.latest),
         )
 
     def about(self, service: str, version: str, revision: str) -> None:
@@ -153,6 +155,11 @@ class Metrics:
             ),
         )
 
+    def expect_routes(self, paths: Iterable[str]) -> None:
+        """Their errors are counted from 0 on, so that an alert sees the first one."""
+        for path in (*paths, UNKNOWN):
+            self.http_errors.labels(path)
+
     def count_unmatched(self, method: str, status: int) -> None:
         """An answer that was given before a route was looked for."""
         self.http_requests.labels(UNKNOWN, method if method in METHODS else "other", status).inc()
@@ -162,9 +169,10 @@ class Metrics:
     def counter(self, name: str, sentence: str, *labels: Label | str) -> Counter:
         known = labels_of(labels)
         made = Counter(name, sentence, [label.name for label in known])
-        # All there from the start, at 0: of a series that begins with its first event nobody sees that one as a rise.
-        if known and all(label.values for label in known):
-            for values in product(*(label.values for label in known)):
+        # There from the start, at 0: of a series that begins with its first event nobody sees that one as a rise.
+        early = [label.values or label.early for label in known]
+        if known and all(early):
+            for values in product(*early):
                 made.labels(*values)
         self.registry.register(made)
         self._note(name, "counter", sentence, known)
@@ -206,7 +214,7 @@ class Metrics:
         On the loop and not on a thread: the counters are the loop's and have no lock, and a thread that computes would
         hold the interpreter for five milliseconds at a time, which is what the loop should not be held for.
         """
-        await self.resources.look()
+        await asyncio.gather(self.resources.look(), self.disks.look())
         parts, begun = [], time.perf_counter()
         for family in self.registry.collect():
             for piece in _pieces(family):
@@ -215,6 +223,11 @@ class Metrics:
                     await asyncio.sleep(0)
                     begun = time.perf_counter()
         return b"".join(parts)
+
+    def close(self) -> None:
+        """Idempotent; a later scrape begins anew."""
+        self.resources.close()
+        self.disks.close()
 
     def names(self) -> list[str]:
         """Every metric name, sorted; a contract test pins them."""

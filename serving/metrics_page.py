@@ -17,7 +17,7 @@ when a number is wrong. This page is made from the code that keeps them: `python
 - A gauge is read when it is asked for. Nothing is sampled in between, so none can go stale; what is not known has no
   sample, instead of a number that looks like one.
 - A label has the values that are named here, or as many as its words allow: no caller can make one grow. Counters
-  whose values are all named are there from the start, at 0.
+  whose values are all named are there from the start, at 0; of the others the errors that alerts ask for are.
 - A scrape is written in pieces, and the event loop serves others in between. Files are read on a thread.
 - Rates, errors and durations of a door: HTTP has `http_requests_total`, `http_request_errors_total` and
   `http_request_duration_seconds` by route; Kafka has `inference_claims_total`, `inference_claim_dead_letters_total` and

@@ -14,8 +14,15 @@ CLAIMS = Dashboard(
             [
                 Panel(
                     "Claims wait in the topic",
-                    [Query("sum(max by (topic, partition) (inference_claim_lag{S})) or vector(0)")],
+                    [
+                        # Of a broker that is away nobody knows it: no number, and not the 0 of an empty topic.
+                        Query(
+                            "sum(max by (topic, partition) (inference_claim_lag{S}))"
+                            " or 0 * max(inference_claim_broker_away{S} == 0)"
+                        )
+                    ],
                     kind="stat",
+                    description="No data: the broker is away, or nobody reads claims.",
                 ),
                 Panel(
                     "Claims a second",
@@ -86,7 +93,7 @@ CLAIMS = Dashboard(
                 Panel(
                     "Lag by partition",
                     [Query("sum by (topic, partition) (inference_claim_lag{S})", "{{topic}} {{partition}}")],
-                    description="Messages that are not committed yet, as Kafka's own tools count.",
+                    description="Messages that are not committed yet, as Kafka's own tools count. Gaps: no broker.",
                 ),
                 Panel(
                     "Claims in hand",

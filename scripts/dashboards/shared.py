@@ -131,6 +131,12 @@ def process() -> Sequence[Panel]:
             [Query("process_open_fds{S}"), Query("process_max_fds{S}", "{{instance}} limit")],
         ),
         Panel(
+            "Disk space left",
+            [Query("job_instance_folder:disk_free:ratio{S}", "{{instance}} {{folder}}")],
+            "percentunit",
+            description="Of the file systems that it writes to. A gap: one that does not answer.",
+        ),
+        Panel(
             "Starts of the process",
             [Query("changes(process_start_time_seconds{S}[1h])", "{{instance}} in an hour")],
             red_from=2,

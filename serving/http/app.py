@@ -35,6 +35,7 @@ def add_floor(
     """Call it once, after the routes. `status` extends the error table, `shape` may rewrite a problem's body."""
     install_problems(app, status, shape)
     paths = frozenset(_documented_paths(app))
+    metrics.expect_routes(_paths(app))
     app.add_middleware(TraceMiddleware, metrics=metrics, paths=paths, max_body_bytes=max_body_bytes, shape=shape)
     # Added last, so it is outermost: a browser must be able to read what the trace layer itself refuses.
     app.add_middleware(
@@ -72,6 +73,13 @@ class _CountedCors(CORSMiddleware):
         response = super().preflight_response(request_headers)
         self._metrics.count_unmatched("OPTIONS", response.status_code)
         return response
+
+
+def _paths(app: FastAPI) -> Iterator[str]:
+    """Of all routes, as requests to them are counted."""
+    for route in iter_route_contexts(app.routes):
+        if path := getattr(route.original_route, "path", ""):
+            yield path
 
 
 def _documented_paths(app: FastAPI) -> Iterator[str]:

@@ -67,6 +67,23 @@ def test_the_version_is_the_packages() -> None:
     assert f'version = "{VERSION}"' in (PAGE.parents[1] / "pyproject.toml").read_text()
 
 
+@pytest.mark.parametrize("which", ["chats", "forecasts"])
+def test_the_first_error_of_a_route_is_a_rise(which: str, tmp_path: Path) -> None:
+    """Not a series that begins: of that a rate sees nothing."""
+    stored = InferenceSettings(kafka_bootstrap_servers="memory", store_path=str(tmp_path), download_buckets="docs")
+    app = chat_app(ChatSettings(llm_mode="mock")) if which == "chats" else forecast_app(stored)
+    routes = {getattr(route.original_route, "path", "") for route in iter_route_contexts(app.routes)}
+    metrics: Metrics = app.state.metrics
+    counted = {
+        labels["endpoint"]: value
+        for family in metrics.registry.collect()
+        for name, labels, value, *_ in family.samples
+        if name == "http_request_errors_total"
+    }
+    assert set(counted) == {UNKNOWN, *routes} - {""}
+    assert set(counted.values()) == {0}
+
+
 class House:
     """A service's door without its lifespan: it answers, if only to say that it is not ready."""
 

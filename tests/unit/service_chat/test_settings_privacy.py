@@ -70,3 +70,16 @@ def test_files_stand_beside_the_records_unless_they_are_named() -> None:
     assert settings(audit_path="other.db").audit_file(made.records_path) == Path("other.db")
     assert settings(audit_path="OFF").audit_file(made.records_path) is None
     assert settings(chat_path=Path("c.db")).chat_file(made.records_path) == Path("c.db")
+
+
+def test_the_folders_are_those_that_are_written_to(tmp_path: Path) -> None:
+    local = settings(
+        llm_mode="gguf", model_cache_dir=tmp_path / "m", records_path=tmp_path / "r/records.sqlite", store_chat=True, chat_key=KEY,
+        chat_path=tmp_path / "c/chats.sqlite",
+    )  # fmt: skip
+    assert local.folders == {
+        "models": tmp_path / "m", "records": tmp_path / "r", "audit": tmp_path / "r", "chats": tmp_path / "c",
+    }  # fmt: skip
+    assert settings(llm_mode="gguf", gguf_path=tmp_path / "g/a.gguf").folders["models"] == tmp_path / "g"
+    away = settings(records_backend="none", audit_path="off")
+    assert set(away.folders.values()) == {None}

@@ -91,6 +91,17 @@ def test_a_counter_whose_values_are_known_is_there_before_its_first_event() -> N
     assert "\nopen_total{" not in told
 
 
+def test_of_a_counter_whose_values_are_not_all_known_some_are_there_early() -> None:
+    metrics = Metrics()
+    known = Label("lane", ("callers", "claims"))
+    drops = metrics.counter("drops_total", "Fell.", known, Label("code", of="anything", early=("full", "closed")))
+    told = metrics.exposition().decode()
+    assert told.count("\ndrops_total{") == 4
+    assert 'drops_total{code="closed",lane="claims"} 0.0' in told
+    drops.labels("claims", "new").inc()
+    assert 'drops_total{code="new",lane="claims"} 1.0' in metrics.exposition().decode()
+
+
 def test_everything_that_is_exported_is_described() -> None:
     metrics = Metrics()
     metrics.about("chat", "1.2.3", "")
