@@ -9,6 +9,7 @@ variables {
 
 run "classic_needs_no_controller" {
   command = plan
+  variables { vpc_id = "vpc-0123456789abcdef0" }
 
   assert {
     condition     = length(helm_release.load_balancer_controller) == 0 && !output.load_balancer_controller
