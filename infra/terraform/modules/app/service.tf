@@ -21,7 +21,8 @@ locals {
     var.exposure.scheme == "internal" ? { "${local.aws}-internal" = "true" } : {},
   )
 
-  # Made by the AWS Load Balancer Controller, which makes internal ones unless it is told otherwise.
+  # Made by the AWS Load Balancer Controller, which makes internal ones unless it is told otherwise. A TLS listener has
+  # 350 s and no knob, so there is none here. (Nodes of Nitro v6 forget idle flows after 350 s by themselves; c6i do not.)
   nlb_annotations = {
     "${local.aws}-scheme"                                        = var.exposure.scheme
     "${local.aws}-nlb-target-type"                               = "ip"

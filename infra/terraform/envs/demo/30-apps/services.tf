@@ -32,6 +32,7 @@ locals {
     kafka_security_protocol      = local.in_cluster ? "PLAINTEXT" : "SSL"
     kafka_partitions             = var.kafka_partitions
     s3_endpoint                  = "s3.${var.region}.amazonaws.com"
+    s3_credentials               = var.s3_credentials
     s3_bucket                    = var.s3_bucket
     region                       = var.region
   }))

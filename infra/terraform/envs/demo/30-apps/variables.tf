@@ -249,12 +249,23 @@ variable "s3_bucket" {
   type        = string
 }
 
+variable "s3_credentials" {
+  description = "identity: the role that 10-platform gives the ServiceAccount inference (Pod Identity). keys: S3_ACCESS_KEY and S3_SECRET_KEY of inference_secrets."
+  type        = string
+  default     = "identity"
+
+  validation {
+    condition     = contains(["identity", "keys"], var.s3_credentials)
+    error_message = "s3_credentials is identity or keys."
+  }
+}
+
 # --- scaling
 
 variable "claims_lag_threshold" {
-  description = "Claims that one replica is expected to work off in 10 s: KEDA asks for lag / threshold replicas. `make load PROFILE=capacity` prints it."
+  description = "Claims that one replica works off in 10 s: KEDA asks for lag / threshold replicas. The default is what its guaranteed half core does at 3 ms of CPU for each claim (docs/performance.md); `make load PROFILE=capacity` prints it for other objects and models."
   type        = number
-  default     = 200
+  default     = 1500
 
   validation {
     condition     = var.claims_lag_threshold >= 1

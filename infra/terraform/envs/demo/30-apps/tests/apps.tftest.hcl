@@ -84,6 +84,15 @@ run "callers_and_claims_do_not_share_workers" {
   }
 }
 
+run "objects_are_reached_without_keys" {
+  command = plan
+
+  assert {
+    condition     = module.inference.summary.env["S3_CREDENTIALS"] == "identity" && module.inference.summary.env["S3_ENDPOINT"] == "s3.us-east-2.amazonaws.com" && contains(flatten([for rule in module.inference.summary.egress : [for to in rule.to : [for block in to.ip_block : block.cidr]]]), "169.254.170.23/32")
+    error_message = "By the ServiceAccount's role, whose agent is within reach."
+  }
+}
+
 run "claims_scale_by_their_lag" {
   command = plan
 
