@@ -6,6 +6,7 @@ so after a failure the same command goes on.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 
 from scripts.cloud import cluster, nodes, programs, registry, rollout, terraform, urls, workloads
@@ -41,6 +42,7 @@ def deploy(session: Session) -> None:
         terraform.apply(session, ADDONS, terraform.handed(session, ADDONS, (PLATFORM, said)), unasked=True)
         addons = terraform.outputs(session, ADDONS)
     with step("Services (30-apps)", _AGAIN):
+        has_keys(session)
         terraform.init(session, APPS)
         _apply_services(session, said, addons, images_of({name: (tag, digest) for name, digest in digests.items()}))
         deployments = _deployments(session)
@@ -83,6 +85,22 @@ def images_of(wanted: Mapping[str, tuple[str, str]], newest: str = "") -> dict[s
     others = {name: other for name, (other, _) in sorted(wanted.items()) if other != tag}
     found = {"image_tag": tag, "image_digest": json.dumps(digests), "image_tags": json.dumps(others)}
     return {name: value for name, value in found.items() if value != "{}"}
+
+
+def has_keys(session: Session) -> None:
+    """Raises Stop where nobody has said who may ask the chat service: its pods would wait for their keys for ever.
+
+    Once they are in the cluster they stay there, and nobody who deploys need have them.
+    """
+    said = "TF_VAR_chat_secrets" in os.environ or terraform.is_said(session, APPS, "chat_secrets")
+    found = cluster.ask(
+        *(session, "get", "secret", "sluice-chat", "--ignore-not-found", "--output", "jsonpath={.data.api-keys}")
+    )
+    if not said and not found.out.strip() and not session.wishes.dry_run:
+        raise Stop(
+            "Nobody has said who may ask the chat service: TF_VAR_chat_secrets is not set, and the cluster has none.",
+            "infra/terraform/README.md (Secrets) makes one in two lines; then the same command goes on.",
+        )
 
 
 def _build(session: Session, images: Sequence[Image], tag: str) -> list[Image]:

@@ -11,6 +11,8 @@ Object = Mapping[str, Any]
 
 _REVISION = "deployment.kubernetes.io/revision"
 
+#: What a pod is that says nothing of itself: it starts, or waits for a disk or for its readiness. Its events may tell.
+NOT_READY = "NotReady"
 #: Waiting reasons that no waiting mends.
 _HOPELESS = ("InvalidImageName", "ErrImageNeverPull")
 #: Those that mend themselves now and then: a registry that was busy, a broker that starts later.
@@ -81,6 +83,14 @@ def _refused(deployment: Object) -> Iterator[Trouble]:
 
 
 def _of_pod(pod: Object) -> Iterator[Trouble]:
+    found = list(_told_by(pod))
+    if not found and not is_ready(pod):
+        phase = pod.get("status", {}).get("phase", "unknown")
+        found = [Trouble(f"pod {pod['metadata']['name']}", "", NOT_READY, f"phase {phase}")]
+    yield from found
+
+
+def _told_by(pod: Object) -> Iterator[Trouble]:
     name, status = f"pod {pod['metadata']['name']}", pod.get("status", {})
     for each in _conditions(pod):
         if each["type"] == "PodScheduled" and each["status"] == "False":

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.cloud import cluster
-from scripts.cloud.pods import Trouble, troubles
+from scripts.cloud.pods import NOT_READY, Trouble, troubles
 from scripts.cloud.running import Deadline, Stop
 from scripts.cloud.session import Session
 
-_PATIENT = ("Unschedulable", "SchedulerError", "SchedulingGated")  #: ends a wait only by the deadline
+_PATIENT = (NOT_READY, "Unschedulable", "SchedulerError", "SchedulingGated")  #: ends a wait only by the deadline
 _EVENTS = 3
 _LINES = 15
 

@@ -5,6 +5,7 @@ not from files of their own; which of their variables that are, their variables.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from scripts.cloud.running import Stop
@@ -121,6 +122,13 @@ def resources(session: Session, root: str) -> list[str]:
     if told.status != 0 and "No state file" not in told.err:
         raise Stop(f"Terraform does not say what {root} holds: {told.reason}", f"make tf-init ROOT={root}")
     return told.out.split()
+
+
+def is_said(session: Session, root: str, variable: str) -> bool:
+    """Does one of the root's own files set it?"""
+    folder = session.wishes.root_path(root)
+    files = [folder / "terraform.tfvars", *folder.glob("*.auto.tfvars")]
+    return any(re.search(rf"^\s*{variable}\s*=", file.read_text(), re.MULTILINE) for file in files if file.is_file())
 
 
 def missing_outputs(said: Mapping[str, object], names: Iterable[str]) -> list[str]:

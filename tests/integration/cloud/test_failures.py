@@ -109,6 +109,20 @@ def test_a_state_that_nobody_placed_stops_the_deploy_before_it_builds(place: Pla
     assert steps(place) == []
 
 
+def test_a_chat_service_that_nobody_may_ask_is_not_deployed(place: Place) -> None:
+    place.answer("get secret sluice-chat", out="")
+    done = place.make("deploy")
+    assert done.status != 0
+    assert "TF_VAR_chat_secrets" in done.err
+    assert "30" not in steps(place)
+    assert place.make_with({"TF_VAR_chat_secrets": '{"api-keys": "one"}'}, "deploy").status == 0
+    place.forget()
+    (place.folder / "infra/terraform/envs/demo/30-apps/terraform.tfvars").write_text(
+        'chat_secrets = { api-keys = "one" }\n'
+    )
+    assert place.make("deploy").status == 0
+
+
 def test_nodes_that_are_shut_down_are_not_applied_over(place: Place) -> None:
     place.answer("describe-nodegroup", "llm-1", out=node_group("llm-1", (0, 2, 0), "1:2:1"))
     done = place.make("deploy")

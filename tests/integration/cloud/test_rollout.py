@@ -94,6 +94,15 @@ def test_a_pod_that_waits_for_a_node_is_waited_for_until_the_deadline(place: Pla
     assert "Unschedulable: 0/2 nodes are available" in done.err
 
 
+def test_a_pod_that_says_nothing_of_itself_is_told_by_its_events(place: Place) -> None:
+    place.answer(
+        "get events", out=listed({"reason": "FailedMount", "message": "references non-existent key: api-keys"})
+    )
+    done = rolled_out(place, pod("2", {"reason": "ContainerCreating"}, phase="Pending"), DEADLINE="1.2s")
+    assert "pod inference-r2-x: NotReady: phase Pending" in done.err
+    assert "event FailedMount: references non-existent key: api-keys" in done.err
+
+
 def test_an_old_pod_that_is_ill_is_no_reason(place: Place) -> None:
     done = rolled_out(place, pod("1", {"reason": "CrashLoopBackOff", "message": "old"}), pod("2", None), DEADLINE="1s")
     assert "CrashLoopBackOff" not in done.err

@@ -100,6 +100,7 @@ def all_goes_well(place: Place, stands: bool = True) -> None:
     place.answer("get deployments --output json", out=running("0123abc"))
     for kinds in ("pods", "replicasets", "persistentvolumes", "nodes", "deployments,replicasets,pods", "events"):
         place.answer(f"get {kinds} ", "--output json", out=listed())
+    place.answer("get secret sluice-chat", out="c29tZWJvZHk=")
     place.answer("get scaledobject", out="scaledobject.keda.sh/inference\n")
     place.answer("api-resources --api-group=keda.sh", out="scaledobjects.keda.sh\n")
     place.answer("describe-instance-type-offerings", out="us-east-2b us-east-2a us-east-2c us-east-2d")
