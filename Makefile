@@ -74,7 +74,7 @@ check: lint types ## The quick round: format, lint, import contracts, types, uni
 
 test: lint ## All that CI runs: check, the integration tests and the quick rows of chaos
 	@printf '\n== unit, contract and integration tests; beside them types, and what tests need and is not there yet\n'
-	@scripts/beside.sh "what tests need" $(PY) -m tests.fetch -- scripts/beside.sh "types (mypy)" $(PY) -m mypy -- \
+	@scripts/beside.sh "what tests need" $(PY) -m tests.fetch -- scripts/beside.sh "types (mypy)" scripts/types.sh -- \
 	  $(PYTEST) -m "not chaos" -p tests.aside $(addprefix --aside ,$(ASIDE)) tests/unit tests/contract tests/integration
 
 lint: setup ## Format, lint and import contracts
@@ -83,7 +83,7 @@ lint: setup ## Format, lint and import contracts
 	$(STAGE) "import contracts" .venv/bin/lint-imports --no-logo
 
 types: setup ## Types of code and tests (mypy --strict)
-	$(STAGE) "types (mypy)" $(PY) -m mypy
+	$(STAGE) "types (mypy)" scripts/types.sh
 
 format: setup ## Format the code and mend what the linter can mend
 	@$(PY) -m ruff check --fix-only --quiet . && $(PY) -m ruff format .

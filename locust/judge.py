@@ -151,7 +151,7 @@ def sit(environment: Environment) -> None:
     """Called once, when Locust's environment is there."""
     runner = environment.runner
     # Locust's own rounding would let 104 ms pass for a limit of 100.
-    locust.stats.bucket_response_time = bucket
+    locust.stats.bucket_response_time = bucket  # type: ignore[assignment]  # the same, by another name
     if isinstance(runner, WorkerRunner):
         events.report_to_master.add_listener(_hand_over)
         runner.register_message(TEMPO, lambda environment, msg, **_: set_tempo(msg.data))

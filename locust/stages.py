@@ -35,12 +35,12 @@ class Stages(LoadTestShape):
     abstract = not RUN.profile.stages
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Locust's
         self.results: list[StageResult] = []
         self._number, self._since, self._wished = -1, self._empty(), 0.0
 
     def tick(self) -> tuple[int, float] | None:
-        passed, stages = self.get_run_time(), RUN.profile.stages
+        passed, stages = self.get_run_time(), RUN.profile.stages  # type: ignore[no-untyped-call]  # Locust's
         number, begun = 0, 0.0
         while number < len(stages) and passed >= begun + stages[number].seconds:
             begun += stages[number].seconds

@@ -56,7 +56,8 @@ class Forecaster(ForecastUser):
     """The mix."""
 
     weight = 1
-    tasks = {  # noqa: RUF012 - Locust reads it from the class
+    # Locust reads it from the class, and makes the list of its type of it.
+    tasks = {  # type: ignore[assignment]  # noqa: RUF012
         each: weight
         for each, weight in zip(
             (ForecastUser.predict, ForecastUser.health, ForecastUser.download), _WISHES.mix, strict=True

@@ -70,7 +70,8 @@ class Patient(Caller):
         headers = {"Accept": "text/event-stream", "Content-Type": "application/json", "Accept-Encoding": "identity"}
         if self.bearer:
             headers["Authorization"] = f"Bearer {self.bearer}"
-        response = self.client.request("POST", _TRIAGE, data=json.dumps(asked).encode(), headers=headers, stream=True)
+        body = json.dumps(asked).encode()
+        response = self.client.request("POST", _TRIAGE, data=body, headers=headers, stream=True)  # type: ignore[arg-type]  # bytes too
         if response.headers is None:
             response.raise_for_status()
         assert response.headers is not None
