@@ -142,7 +142,9 @@ class Inferencer:
             request = codec_for(query.kind).decode(query, self.plan)
             return self._job(request.frame, request.inference_length, request.quantiles)
         except SluiceError as error:
-            return error
+            # A new one: the one that was raised holds its frames, with the file and the whole batch in them, and a
+            # reply in that batch closes the circle. Only a full collection would end it.
+            return error.with_details()
         except Exception as error:
             # Bodies come from outside: what none of us foresaw in one must not take its neighbours along.
             return WorkFailed(f"The request could not be prepared: {type(error).__name__}.")

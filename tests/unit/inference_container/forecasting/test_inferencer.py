@@ -1,3 +1,4 @@
+import gc
 import pickle
 from datetime import datetime, timedelta
 from random import Random
@@ -18,7 +19,7 @@ from inference_container.errors import (
 )
 from inference_container.forecasting.frame import frame_from_columns
 from inference_container.forecasting.inferencer import Inferencer
-from inference_container.forecasting.messages import ForecastQuery, ForecastReply, QueryOptions, StageTimings
+from inference_container.forecasting.messages import BodyKind, ForecastQuery, ForecastReply, QueryOptions, StageTimings
 from serving.errors import InvalidInput, SluiceError, WorkFailed
 from tests.unit.inference_container.forecasting.samples import (
     BUNDLE_ID,
@@ -274,3 +275,25 @@ def test_warming_up_runs_a_batch_of_that_size() -> None:
     backend = CountingBackend(plan.network)
     Inferencer(plan, backend).warm_up(5)
     assert [batch.shape for batch in backend.batches] == [(5, 6, 8)]
+
+
+@pytest.mark.parametrize("kind", ["json", "arrow", "parquet", "oip", "timeseries"])
+def test_a_refused_body_is_let_go_of_with_its_refusal(kind: BodyKind) -> None:
+    """A worker looks for garbage so rarely that a thousand bodies would wait for it, each as large as may be."""
+    bad = [
+        ForecastQuery("r", b"\0" * 100, kind),
+        ForecastQuery("r", b"", kind),
+        ForecastQuery("r", body({"ts": [], "load": []}), kind, QueryOptions(99)),
+    ]
+    for query in bad:
+        _INFERENCER.answer([query])
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            replies = _INFERENCER.answer(bad).replies
+        assert all(isinstance(reply, SluiceError) for reply in replies)
+        del replies
+        assert gc.collect() < 20
+    finally:
+        gc.enable()
