@@ -135,7 +135,7 @@ tf-manifests-check: tools tf-render ## What 30-apps would create, against Kubern
 	  --skip-download --config-file infra/terraform/manifests.checkov.yaml
 
 k8s-accept: setup ## What 30-apps plans, on a real Kubernetes API: applied, refused, scaled, rolled back (KUBE: the tool that starts one)
-	@KUBE="$(KUBE)" TERRAFORM="$(or $(TF_STAND_INS),$(TERRAFORM))" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes
+	@KUBE="$(KUBE)" STAND_INS="$(or $(TF_STAND_INS),$(TERRAFORM))" PLAN2K8S="$(PLAN2K8S)" $(PYTEST) tests/acceptance/kubernetes
 
 ##@ Load, speed, judgement
 load: setup ## Load the services with a profile of docs/load.md and judge it (PROFILE, TARGET, CHAT_TARGET, LOAD_ARGS)

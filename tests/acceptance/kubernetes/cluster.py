@@ -85,6 +85,12 @@ class Cluster:
             time.sleep(0.2)
         return time.monotonic() - began
 
+    def until_rolled_out(self, name: str, within_s: float = 60) -> None:
+        try:
+            self.kubectl("rollout", "status", name, f"--timeout={within_s}s", within_s=within_s + 30)
+        except Refused as refused:
+            raise AssertionError(f"{name}: {refused}\n{self.told()}") from refused
+
     def told(self) -> str:
         """What stands in the namespace, and what happened there last: shown beside a failure."""
         here = self.kubectl("get", "deployments,pods,scaledobjects.keda.sh,horizontalpodautoscalers", "--output=wide")

@@ -43,8 +43,7 @@ class Street:
         """All workloads, or those of these kinds."""
         for kind in kinds or ("Deployment", "StatefulSet"):
             for each in of_kind(self.manifests, kind):
-                name = f"{kind.lower()}/{each['metadata']['name']}"
-                self.cluster.kubectl("rollout", "status", name, "--timeout=60s", within_s=70)
+                self.cluster.until_rolled_out(f"{kind.lower()}/{each['metadata']['name']}")
 
 
 @pytest.fixture(scope="session")

@@ -26,12 +26,12 @@ class NotRendered(Exception):
 def rendered(target: Path, **variables: object) -> list[Manifest]:
     """The plan of 30-apps with these variables in place of its own, in the order that it is applied.
 
-    TERRAFORM and PLAN2K8S name the programs, as for `make tf-render`.
+    STAND_INS and PLAN2K8S name the programs, as for `make tf-render`.
 
     Raises:
         NotRendered: the plan was refused.
     """
-    terraform, plan2k8s = os.environ["TERRAFORM"], os.environ["PLAN2K8S"]
+    terraform, plan2k8s = os.environ["STAND_INS"], os.environ["PLAN2K8S"]
     command = [sys.executable, "-m", "scripts.terraform_render", "--out", str(target)]
     command += ["--terraform", terraform, "--plan2k8s", plan2k8s]
     for name, value in variables.items():

@@ -33,6 +33,8 @@ CLAIMS = 5000
 #: Claims in waiting for each replica, so many that they ask for less than the most: ceil(5000 / 1700) is 3.
 MODEST = 1700
 WITHIN_S = 60
+#: The autoscaler looks every five seconds here.
+LOOK_S = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,8 @@ class Scaled:
 
         self.cluster.apply([planted(self.scaled_object, tell)], "--force-conflicts")
 
-    def reaches(self, replicas: int) -> None:
-        """Within a minute, and stays so while KEDA and the autoscaler look once or twice more."""
+    def reaches(self, replicas: int, then_s: float = 0) -> None:
+        """Within a minute, and stays so for a while."""
 
         def ready() -> bool:
             status = self.cluster.get("deployment", NAME)["status"]
@@ -67,7 +69,7 @@ class Scaled:
 
         took = self.cluster.until(ready, f"{replicas} replicas of {NAME}", WITHIN_S)
         print(f"{replicas} of {NAME} after {took:.0f} s")  # noqa: T201  # a figure for who asks with -s
-        end = time.monotonic() + 8
+        end = time.monotonic() + then_s
         while time.monotonic() < end:
             assert ready(), self.cluster.told()
             time.sleep(0.5)
@@ -90,7 +92,7 @@ def scaled(street: Street, kafka_node: KafkaServer, objects: ObjectServer, tmp_p
     environment |= {name: f"{tmp_path}{value}" for name, value in environment.items() if value.startswith("/")}
     environment |= {"KAFKA_BOOTSTRAP_SERVERS": kafka_node.bootstrap, "HOST": "127.0.0.1", "PROCESSED_BUCKET": BUCKET}
     environment |= {"S3_ENDPOINT": objects.address.endpoint, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET}
-    environment |= {"S3_SECURE": "0", "S3_REGION": "us-east-1"}
+    environment |= {"S3_SECURE": "0", "S3_REGION": "us-east-1", "S3_CREDENTIALS": "keys", "CLAIM_BUCKETS": BUCKET}
     topic, group = trigger["topic"], trigger["consumerGroup"]
     yield Scaled(street.cluster, scaled_object, environment, topic, group, tmp_path)
     street.cluster.apply([scaled_object], "--force-conflicts")
@@ -114,7 +116,7 @@ def test_a_backlog_takes_the_consumer_up_and_working_it_off_takes_it_down(scaled
 
     put_claims(scaled, work)
     scaled.told(MODEST)
-    scaled.reaches(math.ceil(CLAIMS / MODEST))
+    scaled.reaches(math.ceil(CLAIMS / MODEST), then_s=LOOK_S)
     scaled.told(usual)
     scaled.reaches(most)
 
