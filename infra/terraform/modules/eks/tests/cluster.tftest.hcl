@@ -33,16 +33,6 @@ run "the_version_is_in_standard_support_and_stays_there" {
   }
 }
 
-run "a_version_out_of_support_is_refused" {
-  command = plan
-
-  variables {
-    kubernetes_version = "1.29"
-  }
-
-  expect_failures = [var.kubernetes_version]
-}
-
 run "the_api_stands_in_the_private_network" {
   command = plan
 
@@ -68,38 +58,6 @@ run "the_api_is_reached_from_named_ranges_when_asked" {
     )
     error_message = "The ranges that were named reach the API, and nodes keep the private way."
   }
-}
-
-run "the_whole_internet_is_refused" {
-  command = plan
-
-  variables {
-    endpoint_public_access = true
-    endpoint_public_cidrs  = ["0.0.0.0/0"]
-  }
-
-  expect_failures = [var.endpoint_public_cidrs]
-}
-
-run "the_whole_internet_in_two_halves_is_refused" {
-  command = plan
-
-  variables {
-    endpoint_public_access = true
-    endpoint_public_cidrs  = ["0.0.0.0/1", "128.0.0.0/1"]
-  }
-
-  expect_failures = [var.endpoint_public_cidrs]
-}
-
-run "public_access_from_nowhere_in_particular_is_refused" {
-  command = plan
-
-  variables {
-    endpoint_public_access = true
-  }
-
-  expect_failures = [var.endpoint_public_cidrs]
 }
 
 run "secrets_and_logs_are_under_the_key" {
@@ -164,14 +122,4 @@ run "access_is_by_entries_alone" {
     )
     error_message = "An entry that names no policy may look, in its namespaces."
   }
-}
-
-run "an_entry_for_everybody_is_refused" {
-  command = plan
-
-  variables {
-    access_entries = { all = { principal_arn = "*" } }
-  }
-
-  expect_failures = [var.access_entries]
 }

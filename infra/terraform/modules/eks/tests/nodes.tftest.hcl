@@ -56,18 +56,6 @@ run "root_disks_hold_images_and_a_model" {
   }
 }
 
-run "a_root_disk_of_20_gib_is_refused" {
-  command = plan
-
-  variables {
-    node_groups = {
-      general = { instance_types = ["c6i.xlarge"], zones = ["us-east-2a"], min_size = 1, max_size = 1, desired_size = 1, root_disk_gib = 20 }
-    }
-  }
-
-  expect_failures = [var.node_groups]
-}
-
 run "a_pod_does_not_reach_the_nodes_credentials" {
   command = plan
 
@@ -168,31 +156,4 @@ run "an_apply_does_not_undo_what_was_scaled" {
     condition     = aws_eks_node_group.this["general"].scaling_config[0].desired_size == 2
     error_message = "desired_size counts at creation only: afterwards the number is whoever's who scaled."
   }
-}
-
-run "a_cluster_of_tainted_nodes_alone_is_refused" {
-  command = plan
-
-  variables {
-    node_groups = {
-      llm = {
-        instance_types = ["c6i.xlarge"], zones = ["us-east-2a"], min_size = 1, max_size = 1, desired_size = 1
-        taints         = [{ key = "sluice/role", value = "llm" }]
-      }
-    }
-  }
-
-  expect_failures = [var.node_groups]
-}
-
-run "nodes_in_a_zone_without_a_subnet_are_refused" {
-  command = plan
-
-  variables {
-    node_groups = {
-      general = { instance_types = ["c6i.xlarge"], zones = ["us-east-2c"], min_size = 1, max_size = 1, desired_size = 1 }
-    }
-  }
-
-  expect_failures = [var.node_groups]
 }

@@ -21,18 +21,18 @@ run "subnets_of_every_zone_bear_the_tags_balancers_look_for" {
   }
 
   assert {
-    condition     = alltrue([for subnet in aws_subnet.private : subnet.tags["kubernetes.io/role/internal-elb"] == "1"])
+    condition     = alltrue([for subnet in aws_subnet.private : lookup(subnet.tags, "kubernetes.io/role/internal-elb", "") == "1"])
     error_message = "Internal balancers find private subnets by kubernetes.io/role/internal-elb."
   }
 
   assert {
-    condition     = alltrue([for subnet in aws_subnet.public : subnet.tags["kubernetes.io/role/elb"] == "1"])
+    condition     = alltrue([for subnet in aws_subnet.public : lookup(subnet.tags, "kubernetes.io/role/elb", "") == "1"])
     error_message = "Balancers that face the Internet find public subnets by kubernetes.io/role/elb."
   }
 
   assert {
     condition = alltrue([for subnet in concat(values(aws_subnet.private), values(aws_subnet.public)) :
-      subnet.tags["kubernetes.io/cluster/sluice-test"] == "shared"
+      lookup(subnet.tags, "kubernetes.io/cluster/sluice-test", "") == "shared"
     ])
     error_message = "The in-tree balancer takes only subnets that bear the cluster's tag."
   }
