@@ -56,6 +56,11 @@ class Prometheus:
         found = self._ask("/api/v1/targets", state="active")["activeTargets"]
         return {each["labels"]["job"]: each["health"] for each in found}
 
+    def discovered(self) -> list[Any]:
+        """Active targets as the API tells of them: labels, addresses, health."""
+        found = self._ask("/api/v1/targets", state="active")["activeTargets"]
+        return list(found)
+
     def firing(self) -> set[str]:
         """Names of the alerts that fire now."""
         found = self._ask("/api/v1/alerts")["alerts"]
@@ -80,9 +85,17 @@ class Prometheus:
 @contextmanager
 def prometheus(folder: Path, targets: Mapping[str, str]) -> Iterator[Prometheus]:
     """Runs it on loopback, its data below `folder`; `targets`: `host:port` by job."""
-    found = program("prometheus")
+    program("prometheus")  # before anything is written
     here = f"127.0.0.1:{free_port()}"
     _write_configuration(folder, {**targets, "prometheus": here})
+    with configured(folder, here) as running:
+        yield running
+
+
+@contextmanager
+def configured(folder: Path, here: str) -> Iterator[Prometheus]:
+    """Runs it with `folder`/prometheus.yml, listening at `here`."""
+    found = program("prometheus")
     log = folder / "prometheus.log"
     command = [found, f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={here}"]
     with log.open("wb") as sink:
