@@ -292,6 +292,8 @@ resource "kubernetes_deployment_v1" "this" {
             secret {
               secret_name  = volume.value.name
               default_mode = "0440"
+              # Without it the service ends with a sentence, and starts once it is there. The kubelet would only wait.
+              optional = true
               dynamic "items" {
                 for_each = volume.value.files
                 content {
