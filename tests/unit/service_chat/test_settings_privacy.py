@@ -74,8 +74,8 @@ def test_files_stand_beside_the_records_unless_they_are_named() -> None:
 
 def test_the_folders_are_those_that_are_written_to(tmp_path: Path) -> None:
     local = settings(
-        llm_mode="gguf", model_cache_dir=tmp_path / "m", records_path=tmp_path / "r/records.sqlite", store_chat=True, chat_key=KEY,
-        chat_path=tmp_path / "c/chats.sqlite",
+        llm_mode="gguf", model_cache_dir=tmp_path / "m", records_path=tmp_path / "r/records.sqlite",
+        store_chat=True, chat_key=KEY, chat_path=tmp_path / "c/chats.sqlite",
     )  # fmt: skip
     assert local.folders == {
         "models": tmp_path / "m", "records": tmp_path / "r", "audit": tmp_path / "r", "chats": tmp_path / "c",
