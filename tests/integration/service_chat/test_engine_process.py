@@ -176,8 +176,10 @@ async def test_a_prompt_that_does_not_fit_is_refused_with_counts_and_the_engine_
 
 
 async def test_a_killed_engine_fails_its_request_and_comes_back(talker: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
     async with started(ModelFile(LocalFile(talker)), tmp_path) as watched:
         await watched.until_ready()
+        start_s = time.monotonic() - began
         async with aclosing(watched.engine.stream(ASKED, ENDLESS, soon())) as stream:
             await anext(stream)
             pid = watched.engine.pid
@@ -192,7 +194,7 @@ async def test_a_killed_engine_fails_its_request_and_comes_back(talker: Path, tm
         with pytest.raises(NotReady):
             await watched.engine.generate(ASKED, SamplingParams(), soon())
         status = await watched.until_ready()
-        assert time.monotonic() - begun <= 5.0
+        assert time.monotonic() - begun <= max(5.0, 3 * start_s)  # the latter on a machine that is busy
         assert (status.starts, status.failures, status.reason) == (2, 1, None)
         answer = await watched.engine.generate(ASKED, SamplingParams(max_tokens=3), soon())
         assert answer.completion_tokens == 3
@@ -202,10 +204,13 @@ async def test_a_killed_engine_fails_its_request_and_comes_back(talker: Path, tm
 async def test_an_engine_killed_ten_times_is_as_soon_back_the_tenth_time_as_the_first(
     script: Path, tmp_path: Path
 ) -> None:
+    began = time.monotonic()
     async with started(ModelFile(LocalFile(script)), tmp_path) as watched:
         took: list[float] = []
+        start_s = 0.0
         for number in range(1, 11):
             pid = (await watched.until_ready(), watched.engine.pid)[1]
+            start_s = start_s or time.monotonic() - began
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
             begun = time.monotonic()
@@ -213,7 +218,7 @@ async def test_an_engine_killed_ten_times_is_as_soon_back_the_tenth_time_as_the_
             assert died.failures == number
             await watched.until_ready()
             took.append(time.monotonic() - begun)
-        assert max(took) <= 5.0, took
+        assert max(took) <= max(5.0, 3 * start_s), (took, start_s)  # the latter on a machine that is busy
         assert (await watched.engine.generate(ASKED, SamplingParams(), soon())).text == DEFAULT_REPLY
         assert watched.engine.status().failures == 0
 
@@ -270,17 +275,23 @@ async def test_closing_fails_what_runs_and_leaves_no_process(talker: Path, tmp_p
 async def test_the_event_loop_stays_free_while_the_engine_talks(talker: Path, tmp_path: Path) -> None:
     async with started(ModelFile(LocalFile(talker)), tmp_path) as watched:
         await watched.until_ready()
-        worst: list[float] = []
+        found: list[tuple[float, float]] = []
         for _ in range(3):  # who else is at work on this machine is not at it all the time
+            alone_s = await _lag(lambda: False)
             running = asyncio.create_task(watched.engine.generate(ASKED, ENDLESS, soon(60)))
-            lags: list[float] = []
-            while not running.done() and len(lags) < 100:
-                before = time.monotonic()
-                await asyncio.sleep(0.01)
-                lags.append(time.monotonic() - before - 0.01)
+            found.append((await _lag(running.done), alone_s))
             running.cancel()
             await asyncio.wait([running])
-            worst.append(sorted(lags)[int(len(lags) * 0.95)])
-            if worst[-1] < 0.02:
-                break
-        assert worst[-1] < 0.02, worst
+            if found[-1][0] < max(0.02, 3 * alone_s):
+                return
+        pytest.fail(f"beside the engine and alone: {found}")
+
+
+async def _lag(over: Callable[[], bool]) -> float:
+    """By how much sleeps are late: nineteen of twenty by less."""
+    lags: list[float] = []
+    while not over() and len(lags) < 100:
+        before = time.monotonic()
+        await asyncio.sleep(0.01)
+        lags.append(time.monotonic() - before - 0.01)
+    return sorted(lags)[int(len(lags) * 0.95)]

