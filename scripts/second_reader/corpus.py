@@ -23,11 +23,15 @@ class Message:
     most: Acuity | None
     language: str  #: ISO 639-1
     dangers: tuple[Flag, ...]  #: of what is urgent or worse; empty where none of ours fits
+    author: str = ""  #: the letter that the name of the file begins with
 
 
 def messages(folder: Path = FOLDER) -> list[Message]:
-    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [_message(json.loads(line)) for line in lines]
+    return [
+        _message(json.loads(line), path.name[0])
+        for path in sorted(folder.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def digest(folder: Path = FOLDER) -> str:
@@ -43,7 +47,7 @@ def words_of(ruleset: Ruleset, some: Sequence[Message]) -> list[Sequence[str]]:
     return [seen(ruleset.hear(message.text).findings) for message in some]
 
 
-def _message(line: dict[str, object]) -> Message:
+def _message(line: dict[str, object], author: str) -> Message:
     flags = line.get("flags", [])
     return Message(
         text=str(line["text"]),
@@ -51,6 +55,7 @@ def _message(line: dict[str, object]) -> Message:
         most=_acuity(line["most"]),
         language=str(line["language"]),
         dangers=tuple(Flag(str(flag)) for flag in flags) if isinstance(flags, list) else (),
+        author=author,
     )
 
 
