@@ -69,7 +69,9 @@ class Ticket(Generic[I, R]):
                 self.fail(CallerGone())
                 raise
         if self.error is not None:
-            raise self.error
+            # A new one: raised, it holds this frame, the frame this ticket, and the ticket must not hold it in turn.
+            # The item, which may be large, would wait for a garbage collection that seldom comes.
+            raise self.error.with_details()
         return self.value
 
     def settle(self, value: R) -> bool:

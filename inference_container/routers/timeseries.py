@@ -6,7 +6,7 @@ to the first series says how many there are, and the rest are asked for then.
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -79,9 +79,14 @@ async def _forecasts(predict: Forecasts, body: bytes, model: str, deadline: Dead
     try:
         return [first.body, *(reply.body for reply in await asyncio.gather(*asked))]
     finally:
-        for each in asked:  # one that failed fails the request: nobody waits for the others
-            each.cancel()
+        _cancel(asked)  # one that failed fails the request: nobody waits for the others
         await asyncio.gather(*asked, return_exceptions=True)
+        asked.clear()  # as in `while_connected`: an error holds this frame, and the frame would hold the error's task
+
+
+def _cancel(tasks: Iterable[asyncio.Future[HeadedReply]]) -> None:
+    for each in tasks:
+        each.cancel()
 
 
 def _joined(model: str, outputs: list[bytes], clock: Clock) -> bytes:

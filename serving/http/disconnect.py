@@ -34,6 +34,9 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         for task in (running, watching):
             task.cancel()
         await asyncio.gather(running, watching, return_exceptions=True)
+        # What was raised holds this frame. Should the frame hold the task that raised it, all that a caller sent would
+        # wait for a garbage collection that seldom comes.
+        del running, watching, task
 
 
 async def _hang_up(request: Request) -> None:
