@@ -42,7 +42,7 @@ OTHER := --var lb_mode=alb --var model_cache_mode=ephemeral --var 'chat={max_rep
 # What measures the time of something stays out.
 ASIDE := $(addprefix tests/,$(addprefix unit/service_chat/,safety records) \
   $(addprefix unit/inference_container/,forecasting training bundles) unit/scripts contract/test_openapi.py \
-  $(addprefix integration/,kafka compose test_demo.py) \
+  $(addprefix integration/,kafka compose cloud test_demo.py) \
   $(addprefix integration/inference_container/,stores test_claim_commands.py test_memory.py test_traces.py) chaos)
 
 .DEFAULT_GOAL := help

@@ -4,7 +4,6 @@ A tag must not lie, and the registry lets no tag move. So changes that are in no
 they get a tag that names them too.
 """
 
-import hashlib
 import subprocess
 from pathlib import Path
 
@@ -31,6 +30,8 @@ def tag_of_checkout(session: Session) -> str:
 
 def _content(session: Session) -> str:
     """A few digits that are the same for the same changes."""
+    import hashlib  # here, because it takes as long as all else here, and few checkouts are dirty
+
     digest = hashlib.sha256(_git(session, "diff", "--binary", "HEAD").encode(errors="surrogateescape"))
     for name in _git(session, "ls-files", "--others", "--exclude-standard", "-z").split("\0"):
         if name and Path(name).is_file():

@@ -88,7 +88,7 @@ def images_of(wanted: Mapping[str, tuple[str, str]], newest: str = "") -> dict[s
 
 
 def has_keys(session: Session) -> None:
-    """Raises Stop where nobody has said who may ask the chat service: its pods would wait for their keys for ever.
+    """Raises Stop where nobody has said who may ask the chat service: its pods would not start.
 
     Once they are in the cluster they stay there, and nobody who deploys need have them.
     """
