@@ -73,4 +73,4 @@ async def test_what_never_became_a_question_is_counted_once_by_its_code(content:
     add_floor(app, ServiceSettings(), metrics, 10_000, STATUS)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         await client.post("/triage", content=content, headers={"Content-Type": "application/json"})
-    assert metrics.requests.counts() == {(outcome,): 1}
+    assert {labels: n for labels, n in metrics.requests.counts().items() if n} == {(outcome,): 1}
