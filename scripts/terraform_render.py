@@ -67,7 +67,7 @@ _ONE = (
 #: Blocks of which Kubernetes takes a list, by the kind whose `spec` has them.
 _MANY = {"StatefulSet": ("volumeClaimTemplate", "volumeClaimTemplates"), "LimitRange": ("limit", "limits")}
 #: What the provider alone is told.
-_PROVIDERS = ("dataWoRevision", "waitForLoadBalancer", "waitForCompletion", "timeouts")
+_PROVIDERS = ("dataWo", "dataWoRevision", "waitForLoadBalancer", "waitForCompletion", "timeouts")
 
 
 def tidied(manifest: Any) -> Any:
