@@ -57,6 +57,7 @@ class Operator:
         file_variables = {name: value for name, value in VARIABLES.items() if name != "image_tag"}
         environment = {
             "KUBECONFIG": str(self.cluster.kubeconfig),
+            "TF_VAR_chat_secrets": json.dumps({"api-keys": "a file of keys"}),
             "FILE_VARIABLES": json.dumps(file_variables),
             **{name: os.environ[name] for name in ("STAND_INS", "PLAN2K8S")},
         }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.acceptance.kubernetes.cluster import LLM_ZONE, Manifest, Refused
+from tests.acceptance.kubernetes.cluster import LLM_ZONE, REGION, Manifest, Refused
 from tests.acceptance.kubernetes.conftest import Street
 from tests.acceptance.kubernetes.manifests import containers, of_kind, one, planted, pod_of
 
@@ -12,6 +12,7 @@ from tests.acceptance.kubernetes.manifests import containers, of_kind, one, plan
 pytestmark = pytest.mark.timeout(1800)
 
 CACHE = "chat-api-model-cache"
+OTHER_ZONE = f"{REGION}b"
 
 
 def test_all_manifests_are_taken_in_one_pass(street: Street) -> None:
@@ -95,6 +96,32 @@ def test_the_quota_alone_refuses_a_pod_without_limits(street: Street) -> None:
             street.cluster.apply([pod], "--dry-run=server")
     finally:
         street.cluster.apply([bounds])
+
+
+def in_another_zone(pod: Manifest) -> None:
+    pod["spec"]["nodeSelector"] = {"topology.kubernetes.io/zone": OTHER_ZONE}
+    pod["spec"].pop("affinity", None)
+    for container in pod["spec"]["containers"] + pod["spec"]["initContainers"]:
+        container["resources"] = {name: {"cpu": "100m", "memory": "64Mi"} for name in ("requests", "limits")}
+
+
+def test_a_second_pod_on_the_one_disk_finds_no_node_in_another_zone(street: Street) -> None:
+    """There is room for it, and nothing but the disk keeps it away."""
+    chat = pod_of(one(street.manifests, "Deployment", "chat-api"), "elsewhere")
+    pod = planted(chat, in_another_zone)
+    pod["metadata"]["labels"] = {}
+    street.cluster.apply([pod])
+    try:
+        street.cluster.until(lambda: "PersistentVolume" in why_nowhere(street, "elsewhere"), "the scheduler's no")
+        assert not street.cluster.get("pod", "elsewhere")["spec"].get("nodeName")
+    finally:
+        street.cluster.kubectl("delete", "pod", "elsewhere")
+
+
+def why_nowhere(street: Street, name: str) -> str:
+    """What the scheduler says of a pod that it places nowhere."""
+    conditions = street.cluster.get("pod", name)["status"].get("conditions", [])
+    return "".join(each["message"] for each in conditions if each.get("reason") == "Unschedulable")
 
 
 def misspelt(workload: Manifest) -> None:
