@@ -5,6 +5,7 @@ variables {
   cluster_name  = "sluice-demo"
   region        = "us-east-2"
   observability = "../../../observability"
+  vpc_id        = "vpc-0123456789abcdef0"
 }
 
 run "classic_needs_no_controller" {
@@ -24,10 +25,7 @@ run "classic_needs_no_controller" {
 
 run "alb_has_a_controller_that_leaves_services_alone" {
   command = plan
-  variables {
-    lb_mode = "alb"
-    vpc_id  = "vpc-0123456789abcdef0"
-  }
+  variables { lb_mode = "alb" }
 
   assert {
     condition     = !yamldecode(helm_release.load_balancer_controller[0].values[0]).enableServiceMutatorWebhook
@@ -54,22 +52,12 @@ run "alb_has_a_controller_that_leaves_services_alone" {
 
 run "nlb_has_one_too" {
   command = plan
-  variables {
-    lb_mode = "nlb"
-    vpc_id  = "vpc-0123456789abcdef0"
-  }
+  variables { lb_mode = "nlb" }
 
   assert {
     condition     = length(helm_release.load_balancer_controller) == 1
     error_message = "An NLB whose idle timeout can be set is made by the controller."
   }
-}
-
-run "a_controller_is_told_its_network" {
-  command = plan
-  variables { lb_mode = "alb" }
-
-  expect_failures = [helm_release.load_balancer_controller]
 }
 
 run "prometheus_has_our_rules_and_our_pods" {
@@ -145,22 +133,4 @@ run "without_prometheus" {
     condition     = length(helm_release.prometheus) == 0 && output.prometheus_url == ""
     error_message = "Where another Prometheus is, ours can be left out."
   }
-}
-
-run "versions_in_full" {
-  command = plan
-  variables {
-    keda                     = { version = "2.x" }
-    prometheus               = { version = "latest" }
-    load_balancer_controller = { version = "1.8.0" }
-  }
-
-  expect_failures = [var.keda, var.prometheus, var.load_balancer_controller]
-}
-
-run "no_balancer_that_is_not_known" {
-  command = plan
-  variables { lb_mode = "gateway" }
-
-  expect_failures = [var.lb_mode]
 }

@@ -67,13 +67,6 @@ run "three_brokers_lose_one_and_nothing_else" {
   }
 }
 
-run "two_brokers_are_worse_than_one" {
-  command = plan
-  variables { replicas = 2 }
-
-  expect_failures = [var.replicas]
-}
-
 run "voters_find_each_other_before_they_are_ready" {
   command = plan
 
@@ -193,25 +186,4 @@ run "who_may_speak_to_it" {
     condition     = kubernetes_network_policy_v1.clients.spec[0].pod_selector[0].match_labels == tomap(output.client_labels)
     error_message = "The label that lets a pod in lets it out too."
   }
-}
-
-run "no_version_that_moves" {
-  command = plan
-  variables { image = "apache/kafka:latest" }
-
-  expect_failures = [var.image]
-}
-
-run "no_version_at_all" {
-  command = plan
-  variables { image = "apache/kafka" }
-
-  expect_failures = [var.image]
-}
-
-run "messages_outlive_a_night" {
-  command = plan
-  variables { retention_hours = 2 }
-
-  expect_failures = [var.retention_hours]
 }
