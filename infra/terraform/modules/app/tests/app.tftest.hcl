@@ -21,7 +21,8 @@ variables {
   }
 }
 
-run "probes_come_from_facts" {
+# One plan for all of them: each plan asks for the providers' schemas anew.
+run "as_most_services_are" {
   command = plan
 
   assert {
@@ -46,11 +47,6 @@ run "probes_come_from_facts" {
     )
     error_message = "Readiness asks /ready every 5 s."
   }
-}
-
-run "a_pod_has_the_time_to_end" {
-  command = plan
-
   assert {
     condition     = kubernetes_deployment_v1.this.spec[0].template[0].spec[0].container[0].lifecycle[0].pre_stop[0].exec[0].command == tolist(["sleep", "15"])
     error_message = "A balancer still sends for seconds after a pod was told to go: it sleeps first."
@@ -63,11 +59,6 @@ run "a_pod_has_the_time_to_end" {
     condition     = kubernetes_deployment_v1.this.spec[0].progress_deadline_seconds >= 180 + output.grace_seconds
     error_message = "A rollout is not called stuck while pods may still start and end."
   }
-}
-
-run "nobody_in_the_pod_is_root" {
-  command = plan
-
   assert {
     condition = (
       kubernetes_deployment_v1.this.spec[0].template[0].spec[0].security_context[0].run_as_non_root &&
@@ -96,11 +87,6 @@ run "nobody_in_the_pod_is_root" {
     )
     error_message = "The pod has a ServiceAccount of its own and no token for the Kubernetes API."
   }
-}
-
-run "what_it_is_told" {
-  command = plan
-
   assert {
     condition     = kubernetes_config_map_v1.this.data == tomap({ HOST = "0.0.0.0", QUEUE_WORKERS = "1" }) && kubernetes_deployment_v1.this.spec[0].template[0].spec[0].container[0].env_from[0].config_map_ref[0].name == "inference"
     error_message = "The environment is a ConfigMap."
@@ -121,25 +107,6 @@ run "what_it_is_told" {
     condition     = kubernetes_deployment_v1.this.spec[0].template[0].metadata[0].annotations["prometheus.io/port"] == "8000"
     error_message = "Prometheus finds the pod."
   }
-}
-
-run "requests_are_limits_where_none_are_named" {
-  command = plan
-
-  variables {
-    resources = { cpu = "3", memory = "5Gi" }
-    threads   = 3
-  }
-
-  assert {
-    condition     = kubernetes_deployment_v1.this.spec[0].template[0].spec[0].container[0].resources[0].requests == kubernetes_deployment_v1.this.spec[0].template[0].spec[0].container[0].resources[0].limits
-    error_message = "Guaranteed: cores that nobody else is promised."
-  }
-}
-
-run "replicas_stand_apart_and_one_may_go" {
-  command = plan
-
   assert {
     condition     = toset([for constraint in kubernetes_deployment_v1.this.spec[0].template[0].spec[0].topology_spread_constraint : constraint.topology_key]) == toset(["topology.kubernetes.io/zone", "kubernetes.io/hostname"])
     error_message = "Replicas are spread over zones and nodes."
@@ -152,24 +119,6 @@ run "replicas_stand_apart_and_one_may_go" {
     condition     = kubernetes_deployment_v1.this.spec[0].strategy[0].type == "RollingUpdate" && kubernetes_deployment_v1.this.spec[0].strategy[0].rolling_update[0].max_unavailable == "0"
     error_message = "A rollout takes nobody away before the next one is ready."
   }
-}
-
-run "a_single_replica_does_not_hold_up_a_drain" {
-  command = plan
-
-  variables {
-    replicas = { start = 1, max = 4 }
-  }
-
-  assert {
-    condition     = length(kubernetes_pod_disruption_budget_v1.this) == 0
-    error_message = "A budget of one replica would keep its node from being drained."
-  }
-}
-
-run "keda_scales_it_and_owns_the_number" {
-  command = plan
-
   assert {
     condition = (
       kubernetes_manifest.scaled_object[0].manifest.spec.minReplicaCount == 2 &&
@@ -180,24 +129,6 @@ run "keda_scales_it_and_owns_the_number" {
     )
     error_message = "A ScaledObject with what scaling says."
   }
-}
-
-run "a_fixed_number_has_no_scaled_object" {
-  command = plan
-
-  variables {
-    replicas = { start = 1 }
-  }
-
-  assert {
-    condition     = length(kubernetes_manifest.scaled_object) == 0
-    error_message = "Nothing scales what may not move."
-  }
-}
-
-run "only_who_may_ask_asks" {
-  command = plan
-
   assert {
     condition = (
       toset(kubernetes_network_policy_v1.this.spec[0].policy_types) == toset(["Ingress", "Egress"]) &&
@@ -216,6 +147,46 @@ run "only_who_may_ask_asks" {
   assert {
     condition     = alltrue([for rule in kubernetes_network_policy_v1.this.spec[0].egress : length(rule.ports) == 1 && length(rule.to) == 1 && contains(rule.to[0].ip_block[0].except, "169.254.169.254/32")])
     error_message = "Outwards there is the one port, and never the node's own metadata."
+  }
+}
+
+run "requests_are_limits_where_none_are_named" {
+  command = plan
+
+  variables {
+    resources = { cpu = "3", memory = "5Gi" }
+    threads   = 3
+  }
+
+  assert {
+    condition     = kubernetes_deployment_v1.this.spec[0].template[0].spec[0].container[0].resources[0].requests == kubernetes_deployment_v1.this.spec[0].template[0].spec[0].container[0].resources[0].limits
+    error_message = "Guaranteed: cores that nobody else is promised."
+  }
+}
+
+run "a_single_replica_does_not_hold_up_a_drain" {
+  command = plan
+
+  variables {
+    replicas = { start = 1, max = 4 }
+  }
+
+  assert {
+    condition     = length(kubernetes_pod_disruption_budget_v1.this) == 0
+    error_message = "A budget of one replica would keep its node from being drained."
+  }
+}
+
+run "a_fixed_number_has_no_scaled_object" {
+  command = plan
+
+  variables {
+    replicas = { start = 1 }
+  }
+
+  assert {
+    condition     = length(kubernetes_manifest.scaled_object) == 0
+    error_message = "Nothing scales what may not move."
   }
 }
 

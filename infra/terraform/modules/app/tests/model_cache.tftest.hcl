@@ -18,7 +18,7 @@ variables {
   model_cache     = { claim = "chat-api-model-cache", path = "/models", state_path = "/var/lib/sluice", prefetch = { command = ["python", "-m", "service_chat", "models", "fetch"], secrets = ["HF_TOKEN"] } }
 }
 
-run "the_init_container_fetches_and_the_service_reads" {
+run "pvc" {
   command = plan
 
   assert {
@@ -44,11 +44,6 @@ run "the_init_container_fetches_and_the_service_reads" {
     )
     error_message = "It is held as tightly as the service, or the pod is not Guaranteed."
   }
-}
-
-run "pvc" {
-  command = plan
-
   assert {
     condition = (
       kubernetes_persistent_volume_claim_v1.model_cache[0].metadata[0].name == "chat-api-model-cache" &&
