@@ -150,7 +150,11 @@ def _apply_services(
     session: Session, said: Mapping[str, object], addons: Mapping[str, object], images: Mapping[str, str]
 ) -> None:
     values = terraform.handed(session, APPS, (PLATFORM, said), (ADDONS, addons))
-    terraform.apply(session, APPS, {**values, **images}, unasked=True)
+    try:
+        terraform.apply(session, APPS, {**values, **images}, unasked=True)
+    except Stop as stop:
+        # Terraform waits for Kafka and its topics, and says no more than that it did so in vain.
+        raise Stop("\n".join([stop.words, *rollout.reasons(session)]), stop.then) from stop
 
 
 def _deployments(session: Session) -> list[str]:

@@ -45,6 +45,12 @@ def troubles(objects: Sequence[Object], deployment: str) -> list[Trouble]:
     return [*_refused(found[0]), *(each for pod in newest_pods(objects, found[0]) for each in _of_pod(pod))]
 
 
+def of_all(objects: Sequence[Object]) -> list[Trouble]:
+    """Of every pod that has not ended, whoever owns it."""
+    pods = (pod for pod in _of(objects, "Pod") if pod.get("status", {}).get("phase") != "Succeeded")
+    return [each for pod in pods for each in _of_pod(pod)]
+
+
 def newest_pods(objects: Sequence[Object], deployment: Object) -> list[Object]:
     """Pods of the Deployment's present revision."""
     revision = deployment["metadata"].get("annotations", {}).get(_REVISION)

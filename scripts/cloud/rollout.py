@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scripts.cloud import cluster
-from scripts.cloud.pods import NOT_READY, Trouble, troubles
+from scripts.cloud.pods import NOT_READY, Trouble, of_all, troubles
 from scripts.cloud.running import Deadline, Stop
 from scripts.cloud.session import Session
 
@@ -29,9 +29,15 @@ def wait(session: Session, deployments: Iterable[str]) -> None:
         _wait_for(session, name, names, deadline, seen)
 
 
+def reasons(session: Session) -> list[str]:
+    """Why pods of the namespace do not run, whoever waits for them; nothing where the API does not say."""
+    return _told(session, of_all(_objects(session)))
+
+
 def _wait_for(session: Session, name: str, every: Sequence[str], deadline: Deadline, seen: "_Seen") -> None:
-    seconds = max(1, round(deadline.remaining()))
-    status = cluster.kubectl(session, "rollout", "status", f"deployment/{name}", f"--timeout={seconds}s")
+    # Its own limit is the whole one, whatever is left of it: the deadline of all is looked at here.
+    limit = f"--timeout={max(1, deadline.seconds):.0f}s"
+    status = cluster.kubectl(session, "rollout", "status", f"deployment/{name}", limit)
     if session.wishes.dry_run:
         session.runner.show(*status)
         return
@@ -69,13 +75,16 @@ class _Seen:
 
 
 def _look(session: Session, names: Sequence[str]) -> dict[str, list[Trouble]]:
+    items = _objects(session)
+    return {name: troubles(items, name) for name in names}
+
+
+def _objects(session: Session) -> list[Mapping[str, Any]]:
     """Quietly: this is asked every other second. An API that does not answer now is asked again."""
     command = cluster.kubectl(session, "get", "deployments,replicasets,pods", "--output", "json")
     told = session.runner.ask(*command, quietly=True)
-    if told.status != 0:
-        return {}
-    items: list[Mapping[str, Any]] = json.loads(told.out)["items"]
-    return {name: troubles(items, name) for name in names}
+    items: list[Mapping[str, Any]] = json.loads(told.out)["items"] if told.status == 0 else []
+    return items
 
 
 def _flat(found: Mapping[str, list[Trouble]]) -> list[Trouble]:
@@ -85,12 +94,7 @@ def _flat(found: Mapping[str, list[Trouble]]) -> list[Trouble]:
 def _stopped(session: Session, name: str, words: str, every: Sequence[str]) -> Stop:
     """What is known, for an operator who sees nothing but this."""
     found = _look(session, every)
-    told = _flat(found)
-    lines = [f"  {each}" for each in told] or ["  no pod says why (make k8s-status)"]
-    for who, container in dict.fromkeys((each.who, each.container) for each in told if each.who.startswith("pod ")):
-        pod = who.removeprefix("pod ")
-        lines += _events(session, pod)
-        lines += _last_words(session, pod, container) if container else []
+    lines = _told(session, _flat(found)) or ["  no pod says why (make k8s-status)"]
     ill = next((ill for ill, listed in found.items() if listed), name)
     return Stop(
         "\n".join([words, *lines]),
@@ -98,6 +102,16 @@ def _stopped(session: Session, name: str, words: str, every: Sequence[str]) -> S
         f"REVISION=… can name; make k8s-logs APP={ill} shows more.\n"
         "When it is mended, run the same command again: it goes on, and does nothing twice.",
     )
+
+
+def _told(session: Session, found: Sequence[Trouble]) -> list[str]:
+    """Each trouble, then the events and last words of its pod."""
+    lines = [f"  {each}" for each in found]
+    for who, container in dict.fromkeys((each.who, each.container) for each in found if each.who.startswith("pod ")):
+        pod = who.removeprefix("pod ")
+        lines += _events(session, pod)
+        lines += _last_words(session, pod, container) if container else []
+    return lines
 
 
 def _events(session: Session, pod: str) -> list[str]:

@@ -123,3 +123,14 @@ def test_a_deploy_ends_with_the_pods_reason(place: Place) -> None:
     assert done.status != 0
     assert "ImagePullBackOff: Back-off pulling image" in done.err
     assert "get services,ingresses" not in "\n".join(place.lines)
+
+
+def test_what_terraform_waited_for_in_vain_is_told_with_the_pods_reason(place: Place) -> None:
+    place.answer("30-apps apply", status=1, err="Waiting for rollout to finish\n")
+    kafka = pod("2", {"reason": "ImagePullBackOff", "message": "toomanyrequests"})
+    ended = pod("1", None, phase="Succeeded")
+    place.answer("get deployments,replicasets,pods", out=listed(kafka, ended))
+    done = place.make("deploy")
+    assert done.status != 0
+    assert "ImagePullBackOff: toomanyrequests" in done.err
+    assert "inference-r1" not in done.err
