@@ -21,6 +21,9 @@ from service_chat.settings import ChatSettings
 from tests.integration.processes import ServiceProcess
 
 THOROUGH = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+#: Of operations that take a number or nothing, and start processes for each answer: up to sixty-four.
+SOME = settings(THOROUGH, max_examples=15)
+COSTLY = ("POST /scale_workers", "POST /reload_latest")
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 #: Default checks that one operation may fail, each with the sentence that allows it.
@@ -61,7 +64,7 @@ def exercise(schema: BaseSchema, named: str) -> None:
     headers = {"Authorization": "Bearer for-the-tests"}
     possible = [operation.as_strategy(generation_mode=mode) for mode in MODES]
 
-    @THOROUGH
+    @(SOME if named in COSTLY else THOROUGH)
     @given(case=st.one_of(possible))
     def answers_as_documented(case: Case[Any]) -> None:
         case.call_and_validate(headers=headers, checks=checks)
