@@ -40,7 +40,7 @@ def test_a_drain_takes_nobody_that_a_budget_keeps(street: Street, nodes: list[st
     )
     street.cluster.kubectl("cordon", GENERAL)
     with pytest.raises(Refused, match="would violate the pod's disruption budget"):
-        street.cluster.kubectl("drain", *nodes, *DRAIN, "--timeout=7s")
+        street.cluster.kubectl("drain", *nodes, *DRAIN, "--timeout=2s")
     assert {name: wanted for name, (_, wanted) in before.items()} == {
         name: there for name, (there, _) in healthy(street.cluster).items()
     }

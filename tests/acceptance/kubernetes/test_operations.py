@@ -43,7 +43,6 @@ def test_a_deploy_brings_a_commit_to_an_address(operator: Operator, street: Stre
     [
         ("deploy", "no-such-image", "ImagePullBackOff: Back-off pulling image", ["chat-api", "inference"]),
         ("deploy-chat", "crash-loop", "CrashLoopBackOff: back-off 40s", ["chat-api"]),
-        ("deploy-inference", "crash-loop", "CrashLoopBackOff: back-off 40s", ["inference", "inference-claims"]),
     ],
 )
 def test_an_image_that_can_not_start_stops_the_deploy_and_a_rollback_restores(
