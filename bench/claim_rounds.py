@@ -23,7 +23,7 @@ from bench.generator import Figures, Target
 from bench.peers.workload import COLUMNS, ROWS, STEP_S
 from bench.stage import Stage
 from inference_container.claims.messages import Claim, encode_claim
-from inference_container.stores.address import open_store
+from inference_container.stores.opening import open_store
 from inference_container.stores.places import Places
 from scripts.loopback import ROOT
 from tests.chaos.reconcile import Onlooker, offsets, read_topic

@@ -12,7 +12,8 @@ from inference_container.broker.kafka_connection import KafkaConnection, KafkaLo
 from inference_container.broker.ports import Broker
 from inference_container.settings import InferenceSettings
 from inference_container.settings_claims import IN_PROCESS, KafkaSettings, StoreSettings
-from inference_container.stores.address import S3Address, open_store
+from inference_container.stores.address import S3Address
+from inference_container.stores.opening import open_store
 from inference_container.stores.places import Places
 from inference_container.stores.ports import ObjectStore, RemovingStore
 from serving.errors import DependencyFailed

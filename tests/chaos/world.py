@@ -16,7 +16,7 @@ from inference_container.broker.kafka import KafkaBroker
 from inference_container.broker.kafka_connection import KafkaConnection
 from inference_container.broker.ports import Producer
 from inference_container.claims.refusals import Reason
-from inference_container.stores.address import open_store
+from inference_container.stores.opening import open_store
 from inference_container.stores.places import Places as Allowed
 from tests.chaos.orders import NOTHING, VARIABLE, Orders
 from tests.chaos.reconcile import Books, Onlooker, Places, reconcile

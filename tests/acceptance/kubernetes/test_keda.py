@@ -14,7 +14,7 @@ import pytest
 
 from inference_container.broker.kafka import KafkaBroker
 from inference_container.broker.kafka_connection import KafkaConnection
-from inference_container.stores.address import open_store
+from inference_container.stores.opening import open_store
 from inference_container.stores.places import Places as Allowed
 from tests.acceptance.kubernetes.cluster import Cluster, Manifest
 from tests.acceptance.kubernetes.conftest import VARIABLES, Street

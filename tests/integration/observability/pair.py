@@ -12,7 +12,7 @@ import httpx
 import pandas as pd
 
 from inference_container.defaults import default_data_path
-from inference_container.stores.address import open_store
+from inference_container.stores.opening import open_store
 from inference_container.stores.places import Places
 from tests.fakes.weather import weather
 from tests.integration.object_servers import KEY, SECRET, ObjectServer
