@@ -11,7 +11,7 @@ from typing import TypeAlias
 import httpx
 import pandas as pd
 
-from inference_container.defaults import default_data_path
+from inference_container.defaults import default_bundle_path, default_data_path
 from inference_container.stores.opening import open_store
 from inference_container.stores.places import Places
 from tests.fakes.weather import weather
@@ -58,6 +58,7 @@ def running_pair(folder: Path, store: ObjectServer) -> Iterator[Pair]:
         "ADMIN_TOKEN": TOKEN,
         "INFERENCE_AUTOLOAD_PROMOTED": "0",
         "QUEUE_WORKERS": "1",
+        "SHADOW_BUNDLE_PATH": str(default_bundle_path()),
     }
     with ExitStack() as stack:
         for name in ("chat", "inference"):
